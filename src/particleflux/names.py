@@ -1,0 +1,138 @@
+"""The vocabulary: names, units, dimensions and quality flags that all parts agree on."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from particleflux.errors import AxisError, UnitError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PDH = tuple(f"PDH{number}" for number in range(1, 9))
+EDH = tuple(f"EDH{number}" for number in range(1, 9))
+
+
+class Quality(enum.IntFlag):
+    """What is known against a sample; 0 is a good one. Kept in the variable `quality` (time)."""
+
+    GOOD = 0
+    GAP = 1  # data are missing right before this sample
+    SHORT = 2  # less than the asked accumulation was gathered
+    DO_NOT_USE = 4  # inside a do-not-use window of the instrument
+    UNKNOWN_CONFIGURATION = 8  # no response is known for the instrument as it was set then
+    SATURATED = 16  # saturated or physically implausible counts
+    SPIKE = 32  # a noisy channel left its level; the other channels are unaffected
+    MISSING = 64  # a channel that is needed holds a fill value or NaN
+    INVALID = 128  # negative counts, or an exposure that is not positive
+    BACKGROUND_ASSUMED = 256  # background taken from the instrument file, not from data
+    BACKGROUND_HELD = 512  # background level could not be followed then: carried over, with a wider uncertainty
+    BELOW_DETECTION = 1024  # no channel stands above its background: read the upper bounds as limits
+    EXTRAPOLATED = 2048  # outside the range the method was trained or calibrated for
+    NOT_PROCESSED = 4096  # the method was not run: every result is NaN
+
+
+#: Flags that forbid a method to run on the sample.
+UNUSABLE = (
+    Quality.DO_NOT_USE | Quality.UNKNOWN_CONFIGURATION | Quality.SATURATED | Quality.MISSING | Quality.INVALID
+)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a variable of this name must be."""
+
+    units: str
+    long_name: str
+    dims: tuple[str, ...] | None = None
+
+
+VARIABLES: dict[str, Variable] = {
+    "counts": Variable("1", "counts per accumulation", ("time", "channel")),
+    "exposure": Variable("s", "live time of the accumulation", ("time",)),
+    "quality": Variable("1", "quality flags, 0 is good", ("time",)),
+    "configuration": Variable("1", "instrument configuration", ("time",)),
+    "count_rate": Variable("s-1", "count rate"),
+    "background_rate": Variable("s-1", "background count rate"),
+    "background_rate_std": Variable("s-1", "standard deviation of the background count rate"),
+    "geometric_factor": Variable("cm2 sr", "geometric factor", ("channel", "energy")),
+    "energy": Variable("MeV", "kinetic energy", ("energy",)),
+    "energy_lower": Variable("MeV", "lower edge of the energy bin", ("energy",)),
+    "energy_upper": Variable("MeV", "upper edge of the energy bin", ("energy",)),
+    "threshold": Variable("MeV", "lower energy of the integral flux", ("threshold",)),
+    "flux": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, median"),
+    "flux_lower": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 16 % quantile"),
+    "flux_upper": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 84 % quantile"),
+    "flux_lower95": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 2.5 % quantile"),
+    "flux_upper95": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 97.5 % quantile"),
+    "flux_true": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, simulated truth"),
+    "flux_std": Variable("cm-2 s-1 sr-1 MeV-1", "standard uncertainty of the differential flux"),
+    "integral_flux": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, median"),
+    "integral_flux_lower": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 16 % quantile"),
+    "integral_flux_upper": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 84 % quantile"),
+    "integral_flux_lower95": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 2.5 % quantile"),
+    "integral_flux_upper95": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 97.5 % quantile"),
+    "spectral_index": Variable("1", "spectral index"),
+    "rollover_energy": Variable("MeV", "rollover energy"),
+    "intensity": Variable("cm-2 s-1 sr-1 MeV-1", "intensity at the reference energy"),
+    "ensemble": Variable("1", "number of input bins of the ensemble that answered; 0 where none did", ("time",)),
+}
+
+
+def attributes(name: str) -> dict[str, str]:
+    """Give the `units` and `long_name` attributes a variable of this name carries.
+
+    Parameters
+    ----------
+    name : str
+        A key of `VARIABLES`.
+
+    Returns
+    -------
+    dict of str
+        A new dictionary with the keys `units` and `long_name`.
+
+    Examples
+    --------
+    >>> attributes("exposure")
+    {'units': 's', 'long_name': 'live time of the accumulation'}
+    """
+    variable = VARIABLES[name]
+    return {"units": variable.units, "long_name": variable.long_name}
+
+
+def require(dataset: xr.Dataset, *names: str) -> None:
+    """Check that a dataset holds the named variables with their dimensions and units.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What a caller handed over.
+    *names : str
+        Keys of `VARIABLES`.
+
+    Raises
+    ------
+    AxisError
+        If a variable is absent or lacks a dimension.
+    UnitError
+        If its unit is absent or another one.
+    """
+    for name in names:
+        expected = VARIABLES[name]
+        if name not in dataset.variables:
+            msg = f"no variable {name!r}: found {sorted(map(str, dataset.variables))}; name the {expected.long_name} {name!r}"
+            raise AxisError(msg)
+        found = dataset[name]
+        if expected.dims is not None and set(found.dims) != set(expected.dims):
+            msg = f"variable {name!r} has dimensions {found.dims}, expected {expected.dims}; rename or transpose it"
+            raise AxisError(msg)
+        units = found.attrs.get("units")
+        if units != expected.units:
+            msg = (
+                f"variable {name!r} has units {units!r}, expected {expected.units!r}; "
+                f"convert it and set attrs['units'] = {expected.units!r}"
+            )
+            raise UnitError(msg)
