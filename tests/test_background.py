@@ -1,0 +1,295 @@
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from particleflux.background import (
+    Following,
+    auto_background,
+    default_background,
+    estimate_background,
+    find_quiet,
+    follow_background,
+)
+from particleflux.errors import AxisError, DataError, MissingDataError, UnitError
+from particleflux.instruments import Instrument, load_instrument
+from particleflux.names import PDH, Quality, attributes
+
+# Counts per minute above the background in PDH1-8, measured by RADEM: hard 2024-05-11, soft 2024-05-14.
+HARD = np.array([254.0, 425.0, 274.0, 202.0, 176.0, 148.0, 129.0, 131.0])
+SOFT = np.array([1314.0, 750.0, 277.0, 65.0, 9.6, 0.8, 0.25, 0.15])
+
+
+@pytest.fixture(scope="module")
+def radem() -> Instrument:
+    return load_instrument("radem")
+
+
+def make_counts(radem, days, level=1.0, minutes=15, extra=None, start="2024-02-01", seed=1, channels=PDH):
+    """Poisson counts at a background level, a number or one per sample, with extra counts per minute added."""
+    n = round(days * 1440 / minutes)
+    rate = np.array([radem.quiet_rate[c] for c in channels])
+    exponent = np.array([radem.modulation[c] for c in channels])
+    mean = rate * np.broadcast_to(level, n)[:, None] ** exponent * minutes * 60
+    if extra is not None:
+        mean = mean + extra * minutes
+    times = np.datetime64(start, "ns") + np.arange(n) * np.timedelta64(minutes, "m")
+    counts = np.random.default_rng(seed).poisson(mean).astype(float)
+    return xr.Dataset(
+        {
+            "counts": (("time", "channel"), counts, attributes("counts")),
+            "exposure": ("time", np.full(n, minutes * 60.0), attributes("exposure")),
+            "quality": ("time", np.zeros(n, dtype=np.int32), attributes("quality")),
+        },
+        coords={"time": times, "channel": list(channels)},
+        attrs={"instrument": "radem"},
+    )
+
+
+def held(result):
+    return (result["quality"].to_numpy() & Quality.BACKGROUND_HELD) != 0
+
+
+def pulse(n, minutes, onset, decay):
+    """Shape an event: up within an hour at `onset` (h), down with `decay` (h)."""
+    hour = np.arange(n) * minutes / 60 - onset
+    return np.where(hour > 0, (1 - np.exp(-hour)) * np.exp(-np.maximum(hour, 0) / decay), 0.0)
+
+
+def test_estimate_gives_the_mean_rate_and_its_error(radem):
+    """Ten quiet days give back the rate they were drawn with, within the error stated."""
+    result = estimate_background(make_counts(radem, 10), radem)
+    truth = np.array([radem.quiet_rate[c] for c in PDH])
+    assert (abs(result["background_rate"] - truth) < 4 * result["background_rate_std"]).all()
+    assert (result["background_rate_std"] / truth < 0.02).all()
+    assert result.attrs["source"] == "files"
+    assert result.attrs["n_samples"] == 960
+
+
+def test_estimate_std_is_the_spread_of_the_true_rate_not_the_poisson_scatter(radem):
+    """A level that moves by 4 % from day to day gives a standard deviation of 4 %."""
+    level = np.repeat(1 + 0.04 * np.sqrt(2) * np.sin(np.arange(20) * 1.7), 96)
+    result = estimate_background(make_counts(radem, 20, level), radem)
+    relative = (result["background_rate_std"] / result["background_rate"]).sel(channel=["PDH7", "PDH8"])
+    np.testing.assert_allclose(relative, 0.04, atol=0.008)
+
+
+def test_estimate_leaves_out_an_event_and_flagged_samples(radem):
+    """A day of protons and a flagged day of false counts in a quiet month do not move the mean."""
+    extra = np.zeros((1920, 8))
+    extra[500:596] = HARD
+    counts = make_counts(radem, 20, extra=extra)
+    counts["counts"][900:996] = 0.0
+    counts["quality"][900:996] = int(Quality.DO_NOT_USE)
+    result = estimate_background(counts, radem)
+    clean = estimate_background(make_counts(radem, 20), radem)
+    np.testing.assert_allclose(result["background_rate"], clean["background_rate"], rtol=0.01)
+    assert result.attrs["n_samples"] == 1920 - 192
+
+
+def test_estimate_from_one_day_takes_the_spread_of_the_instrument_file(radem):
+    """One day cannot show the day-to-day spread: the instrument's is the least it states."""
+    result = estimate_background(make_counts(radem, 1), radem)
+    spread = np.array([radem.quiet_relative_std[c] for c in PDH])
+    assert (result["background_rate_std"] / result["background_rate"] > 0.95 * spread).all()
+
+
+def test_estimate_refuses_an_event_as_background(radem):
+    """Counts that are all event raise and name the channel."""
+    with pytest.raises(DataError, match="particle event: PDH1"):
+        estimate_background(make_counts(radem, 2, extra=HARD), radem)
+
+
+def test_estimate_refuses_unusable_counts(radem):
+    """No usable sample raises."""
+    counts = make_counts(radem, 1)
+    counts["quality"][:] = int(Quality.SATURATED)
+    with pytest.raises(MissingDataError, match="none of the 96 samples"):
+        estimate_background(counts, radem)
+
+
+@pytest.mark.parametrize("minutes", [1, 15, 60, 360])
+def test_the_level_is_followed_at_any_cadence(radem, minutes):
+    """A constant level of 0.9 is found within three standard deviations, of at most 2 %, and never carried over."""
+    result = follow_background(default_background(radem), make_counts(radem, 3, 0.9, minutes), radem)
+    pull = (result["background_level"] - 0.9) / result["background_level_std"]
+    assert abs(pull).max() < 3
+    assert result["background_level_std"].max() < 0.02
+    assert not held(result).any()
+    assert result["background_rate"].dims == ("time", "channel")
+
+
+def test_the_level_std_is_honest_on_quiet_days(radem):
+    """The level lies within one standard deviation of the truth about as often as it says."""
+    counts = make_counts(radem, 60, 0.95, 60)
+    result = follow_background(default_background(radem), counts, radem)
+    inside = abs(result["background_level"] - 0.95) < result["background_level_std"]
+    assert 0.6 < float(inside.mean()) < 0.9
+
+
+def test_rates_follow_the_level_with_the_exponents(radem):
+    """The rate of each channel is its quiet rate times the level to its exponent."""
+    background = default_background(radem)
+    result = follow_background(background, make_counts(radem, 1, 0.85), radem)
+    exponent = xr.DataArray([radem.modulation[c] for c in PDH], coords={"channel": list(PDH)}, dims="channel")
+    expected = background["background_rate"] * result["background_level"] ** exponent
+    xr.testing.assert_allclose(result["background_rate"], expected.transpose("time", "channel"))
+
+
+@pytest.mark.parametrize(("shape", "size"), [(HARD, 0.05), (HARD, 0.5), (HARD, 5.0), (SOFT, 1.0)])
+def test_protons_do_not_drag_the_level(radem, shape, size):
+    """An event injected into quiet days lifts the level by less than its standard deviation in most hours."""
+    profile = pulse(960, 15, onset=100, decay=24)
+    # Two monitors count 50 a minute in quiet time: the hard event peaks at that fraction of them.
+    scale = size * 50 / HARD[6:].sum() if shape is HARD else size
+    counts = make_counts(radem, 10, extra=scale * profile[:, None] * shape)
+    result = follow_background(default_background(radem), counts, radem)
+    during = profile > 0.02
+    pull = ((result["background_level"] - 1) / result["background_level_std"]).to_numpy()[during]
+    assert (pull < 1).mean() > 0.75
+    assert pull.max() < 3.5
+    if shape is HARD and size >= 0.5:
+        assert held(result)[profile > 0.3].all()
+
+
+def test_a_step_up_of_all_channels_is_not_taken_for_cosmic_rays(radem):
+    """A background that rises by 12 % within an hour is carried over for a day, with the flag."""
+    result = follow_background(
+        default_background(radem), make_counts(radem, 3, np.repeat([0.9, 1.01], [192, 96])), radem
+    )
+    assert held(result)[196:288].all()
+    np.testing.assert_allclose(result["background_level"][196:288], 0.9, atol=0.02)
+
+
+def test_a_forbush_decrease_is_followed(radem):
+    """A fall by 10 % within six hours is no contamination."""
+    level = np.interp(np.arange(384), [0, 180, 204, 384], [1.0, 1.0, 0.9, 0.93])
+    result = follow_background(default_background(radem), make_counts(radem, 4, level), radem)
+    assert not held(result).any()
+    np.testing.assert_allclose(result["background_level"], level, atol=0.04)
+
+
+def test_a_carried_level_lies_between_its_neighbours_with_a_wider_error(radem):
+    """In a long do-not-use window the level is interpolated and its error grows with the distance."""
+    counts = make_counts(radem, 10, np.linspace(1.0, 0.95, 960))
+    counts["quality"][192:768] = int(Quality.DO_NOT_USE)
+    counts["counts"][192:768] = 1e7
+    result = follow_background(default_background(radem), counts, radem)
+    level, std = result["background_level"].to_numpy(), result["background_level_std"].to_numpy()
+    assert (held(result)[220:740]).all()
+    assert level[480] == pytest.approx(0.975, abs=0.02)
+    assert std[100] < std[230] < std[480] < 0.13
+
+
+def test_a_time_of_protons_only_gives_the_reference_with_a_wide_error(radem):
+    """Where no hour is clean the level is the reference, no higher than the monitors, and uncertain by 12 %."""
+    result = follow_background(default_background(radem), make_counts(radem, 1, extra=HARD), radem)
+    assert held(result).all()
+    np.testing.assert_allclose(result["background_level"], 1.0, atol=0.02)
+    np.testing.assert_allclose(result["background_level_std"], 0.12, atol=0.002)
+
+
+def test_a_gap_does_not_join_what_it_separates(radem):
+    """Either side of a gap is followed by its own counts."""
+    level = np.repeat([1.0, 0.85], [480, 480])
+    keep = np.r_[0:470, 490:960]
+    result = follow_background(default_background(radem), make_counts(radem, 10, level).isel(time=keep), radem)
+    np.testing.assert_allclose(result["background_level"][:470], 1.0, atol=0.035)
+    np.testing.assert_allclose(result["background_level"][480:], 0.85, atol=0.035)
+
+
+def test_order_and_extra_channels_of_the_background_do_not_matter(radem):
+    """A background with its channels reversed, and more of them, gives the same result."""
+    counts, background = make_counts(radem, 1), default_background(radem)
+    expected = follow_background(background, counts, radem)
+    result = follow_background(background.isel(channel=slice(None, None, -1)), counts, radem)
+    xr.testing.assert_allclose(result, expected)
+    assert list(result["channel"].values) == list(PDH)
+
+
+def test_an_assumed_background_is_flagged_and_wide(radem):
+    """A background from the instrument file carries its flag and at least 12 %, a measured one neither."""
+    counts = make_counts(radem, 5)
+    assumed = follow_background(default_background(radem), counts, radem)
+    measured = follow_background(estimate_background(counts, radem), counts, radem)
+    assert ((assumed["quality"] & Quality.BACKGROUND_ASSUMED) != 0).all()
+    assert (assumed["background_rate_std"] > 0.12 * assumed["background_rate"]).all()
+    assert (measured["quality"] == 0).all()
+    assert (measured["background_rate_std"] < 0.06 * measured["background_rate"]).all()
+
+
+def test_quiet_time_is_found_in_the_data(radem):
+    """Quiet days are found, a soft event and flagged samples are not quiet, at a level of 0.9."""
+    profile = pulse(960, 15, onset=100, decay=12)
+    counts = make_counts(radem, 10, 0.9, extra=0.2 * profile[:, None] * SOFT)
+    counts["quality"][50:60] = int(Quality.INVALID)
+    quiet = find_quiet(counts, radem)
+    assert quiet.dims == ("time",)
+    assert quiet.dtype == bool
+    assert not quiet[profile > 0.02].any()
+    assert not quiet[50:60].any()
+    assert float(quiet[:380].mean()) > 0.9
+
+
+def test_a_month_with_an_event_gives_its_own_background(radem):
+    """The automatic background of days with an event is that of the quiet ones."""
+    profile = pulse(960, 15, onset=100, decay=12)
+    result = auto_background(make_counts(radem, 10, 0.9, extra=profile[:, None] * SOFT), radem)
+    assert result.attrs["source"] == "auto"
+    expected = [radem.quiet_rate[c] * 0.9 ** radem.modulation[c] for c in PDH]
+    np.testing.assert_allclose(result["background_rate"], expected, rtol=0.03)
+
+
+def test_too_little_quiet_time_falls_back_with_a_warning(radem):
+    """A day of event is answered with the instrument file's background and a warning that says so."""
+    with pytest.warns(UserWarning, match=r"0\.0 h of quiet time in the data, 24 h are needed"):
+        result = auto_background(make_counts(radem, 1, extra=SOFT), radem)
+    assert result.attrs["source"] == "instrument"
+
+
+def test_wrong_labels_and_units_raise(radem):
+    """Unknown or absent channels, a background over time, another unit and empty counts are refused."""
+    counts, background = make_counts(radem, 1), default_background(radem)
+    with pytest.raises(AxisError, match="no background for the channels"):
+        follow_background(background.sel(channel=["PDH7", "PDH8"]), counts, radem)
+    with pytest.raises(AxisError, match="read off"):
+        follow_background(background, counts.sel(channel=["PDH1", "PDH3"]), radem)
+    with pytest.raises(AxisError, match="unknown channels"):
+        find_quiet(counts.assign_coords(channel=[f"X{i}" for i in range(8)]), radem)
+    with pytest.raises(AxisError, match="average it over time"):
+        follow_background(background.expand_dims(time=2), counts, radem)
+    with pytest.raises(MissingDataError, match="no sample"):
+        follow_background(background, counts.isel(time=slice(0, 0)), radem)
+    background["background_rate"].attrs["units"] = "min-1"
+    with pytest.raises(UnitError, match="min-1"):
+        follow_background(background, counts, radem)
+
+
+def test_settings_change_the_result(radem):
+    """A wider window gives a smaller error of the level."""
+    counts, background = make_counts(radem, 3), default_background(radem)
+    narrow = follow_background(background, counts, radem, Following(window=3))
+    wide = follow_background(background, counts, radem, Following(window=13))
+    assert wide["background_level_std"].mean() < narrow["background_level_std"].mean()
+
+
+def test_a_month_of_minutes_takes_less_than_a_second(radem):
+    """Following is vectorised."""
+    counts, background = make_counts(radem, 31, minutes=1), default_background(radem)
+    start = time.process_time()
+    follow_background(background, counts, radem)
+    assert time.process_time() - start < 1.0
+
+
+def test_october_predicts_quiet_may(shared_data, radem):
+    """The background of October 2023, followed to May 2024, predicts the quiet days' means of PDH3-8 within 3 %."""
+    from particleflux.io import open_radem
+
+    folder = shared_data / "radem" / "sc"
+    october = open_radem(folder, start="2023-10-01", stop="2023-10-31", channels=PDH)
+    may = open_radem(folder, start="2024-05-01", stop="2024-05-08", channels=PDH)
+    result = follow_background(estimate_background(october, radem), may, radem)
+    ratio = may["counts"].sum("time") / (result["background_rate"] * may["exposure"]).sum("time")
+    np.testing.assert_allclose(ratio.sel(channel=["PDH3", "PDH4", "PDH5", "PDH6", "PDH7", "PDH8"]), 1.0, atol=0.03)
+    assert held(result).mean() < 0.05
