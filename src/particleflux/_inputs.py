@@ -1,0 +1,153 @@
+"""From the arguments of the command line to checked values and labelled counts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from particleflux._terminal import Show
+from particleflux.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+COUNTS_SUFFIXES = (".nc", ".csv")
+
+
+def refuse(option: str, problem: str) -> NoReturn:
+    """Refuse the value of an option.
+
+    Parameters
+    ----------
+    option : str
+        Its name.
+    problem : str
+        What was found, what was expected, what to do.
+
+    Raises
+    ------
+    DataError
+        Always.
+    """
+    msg = f"{option}: {problem}"
+    raise DataError(msg)
+
+
+def parse_energies(text: str | None) -> tuple[float, ...] | None:
+    """Read energies with commas between.
+
+    Parameters
+    ----------
+    text : str or None
+        As given to --energies.
+
+    Returns
+    -------
+    tuple of float or None
+        Energies in MeV.
+
+    Raises
+    ------
+    DataError
+        If one is no number.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(item) for item in text.split(","))
+    except ValueError:
+        msg = f"--energies: found {text!r}, expected numbers in MeV with commas between, such as 5,10,20"
+        raise DataError(msg) from None
+
+
+def parse_length(text: str) -> str | None:
+    """Check a length of accumulation.
+
+    Parameters
+    ----------
+    text : str
+        As given to --every.
+
+    Returns
+    -------
+    str or None
+        The same; None for the native cadence.
+
+    Raises
+    ------
+    DataError
+        If it is no length of time.
+    """
+    import pandas as pd
+
+    if text == "native":
+        return None
+    try:
+        good = pd.Timedelta(text) > pd.Timedelta(0)
+    except ValueError:
+        good = False
+    if not good:
+        refuse("--every", f"found {text!r}, expected a length of time such as 15min, 1h or 1D, or 'native'")
+    return text
+
+
+def open_files(
+    names: Sequence[str], instrument: str, start: str | None, stop: str | None, show: Show
+) -> tuple[xr.Dataset, list[Path]]:
+    """Read counts from RADEM files, folders and patterns, or from one file of counts; and list the files read.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the user named.
+    instrument : str
+        Name of the instrument.
+    start, stop : str or None
+        Ends of the range, UTC.
+    show : Show
+        Told of each file.
+
+    Returns
+    -------
+    counts : Dataset, dims (time, channel)
+        As the readers give it.
+    paths : list of Path
+        The files the counts came from.
+
+    Raises
+    ------
+    DataError
+        If files of different kinds are mixed, or nothing lies in the range.
+    """
+    import numpy as np
+
+    from particleflux.io import open_counts, open_radem
+    from particleflux.io.paths import select_radem_files
+    from particleflux.io.times import TimeRange
+
+    span = TimeRange.parse(start, stop)
+    tables = [name for name in names if Path(name).suffix.lower() in COUNTS_SUFFIXES]
+    if tables and len(names) > 1:
+        msg = f"{tables[0]}: found together with other files; give one .nc or .csv of counts, or CDF files only"
+        raise DataError(msg)
+    if not tables:
+        if instrument != "radem":
+            msg = f"{names[0]}: CDF files are read as RADEM's, but the instrument is {instrument!r}; give .nc or .csv"
+            raise DataError(msg)
+        counts = open_radem(names, start=start, stop=stop, progress=show)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said when the files were read
+            return counts, [file.path for file in select_radem_files(names, span)]
+    counts = open_counts(tables[0], instrument=instrument)
+    time = counts["time"].to_numpy()
+    inside = np.ones(len(time), dtype=bool)
+    if span.start is not None:
+        inside &= time >= span.start
+    if span.stop is not None:
+        inside &= time < span.stop
+    if not inside.any():
+        msg = f"{tables[0]}: no sample in {start} to {stop}; it holds {time[0]} to {time[-1]}: give another range"
+        raise DataError(msg)
+    return counts.isel(time=inside), [Path(tables[0])]

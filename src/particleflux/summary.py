@@ -1,0 +1,76 @@
+"""What became of the samples of a reconstruction, in a few numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from particleflux.names import Quality, require
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the samples of a reconstruction.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples in all.
+    n_reconstructed : int
+        Samples with a spectrum.
+    flags : mapping of str to int
+        Flag -> number of samples that carry it; flags that none carries are left out.
+    ensembles : mapping of int to int
+        Number of input bins -> number of samples that ensemble answered.
+    background : str
+        Where the background came from, in words.
+    """
+
+    n_samples: int
+    n_reconstructed: int
+    flags: Mapping[str, int]
+    ensembles: Mapping[int, int]
+    background: str
+
+
+def summarise(spectra: xr.Dataset) -> Summary:
+    """Count what became of the samples.
+
+    Parameters
+    ----------
+    spectra : Dataset, dims (time, energy)
+        What `reconstruct` gave.
+
+    Returns
+    -------
+    Summary
+        The numbers.
+
+    Raises
+    ------
+    AxisError
+        If `flux` or `quality` is missing.
+    UnitError
+        If a unit is absent or another one.
+    """
+    require(spectra, "flux", "quality")
+    quality = spectra["quality"].to_numpy()
+    counted = {str(flag.name): int(((quality & flag.value) != 0).sum()) for flag in Quality if flag}
+    numbers = spectra["ensemble"].to_numpy() if "ensemble" in spectra else np.zeros(0, int)
+    found, times = np.unique(numbers[numbers > 0], return_counts=True)
+    source, span = spectra.attrs.get("background_source", "given"), spectra.attrs.get("background_span", "")
+    words = {
+        "auto": "measured from quiet time in the data",
+        "files": "measured from the background files",
+        "instrument": "the quiet level of the instrument file, for want of quiet data",
+    }
+    return Summary(
+        n_samples=spectra.sizes["time"],
+        n_reconstructed=int(spectra["flux"].notnull().any("energy").sum()),
+        flags={name: number for name, number in counted.items() if number},
+        ensembles={int(bins): int(number) for bins, number in zip(found, times, strict=True)},
+        background=words.get(str(source), str(source)) + (f", {span}" if span else ""),
+    )
