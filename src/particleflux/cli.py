@@ -217,9 +217,11 @@ def train_spectra(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model; by default that of the folder.")] = None,
     members: Annotated[int | None, typer.Option(help="Networks an ensemble.", min=1)] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in which each network learns alone.", min=1)] = None,
+    tuning_steps: Annotated[int | None, typer.Option(help="Steps in which their pool is tuned.", min=0)] = None,
     samples: Annotated[int | None, typer.Option(help="Simulated training samples an ensemble.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Of simulation, weights and batches.", min=0)] = None,
+    commit: Annotated[str, typer.Option(help="State of the source code, to be recorded on the card.")] = "",
     quiet: Quiet = False,
 ) -> None:
     """Train the ensembles that reconstruct spectra, on simulated counts; a run that was stopped is continued.
@@ -236,7 +238,13 @@ def train_spectra(
         raise ParticleFluxError(msg) from error
     from particleflux.instruments import load_instrument
 
-    given: dict[str, Any] = {"members": members, "steps": steps, "samples": samples, "seed": seed}
+    given: dict[str, Any] = {
+        "members": members,
+        "steps": steps,
+        "tuning_steps": tuning_steps,
+        "samples": samples,
+        "seed": seed,
+    }
     settings = TrainingSettings(**{key: value for key, value in given.items() if value is not None})
     chosen = load_instrument(instrument)
     tables = None if response is None else chosen.open_response(response)
@@ -247,6 +255,7 @@ def train_spectra(
             response=tables,
             settings=settings,
             command=_command_line(),
+            commit=commit,
             name=name or out.name,
             progress=lambda title, done, total: show(done, total, title),
         )

@@ -35,9 +35,7 @@ class Quality(enum.IntFlag):
 
 
 #: Flags that forbid a method to run on the sample.
-UNUSABLE = (
-    Quality.DO_NOT_USE | Quality.UNKNOWN_CONFIGURATION | Quality.SATURATED | Quality.MISSING | Quality.INVALID
-)
+UNUSABLE = Quality.DO_NOT_USE | Quality.UNKNOWN_CONFIGURATION | Quality.SATURATED | Quality.MISSING | Quality.INVALID
 
 
 @dataclass(frozen=True)
@@ -62,23 +60,26 @@ VARIABLES: dict[str, Variable] = {
     "energy_lower": Variable("MeV", "lower edge of the energy bin", ("energy",)),
     "energy_upper": Variable("MeV", "upper edge of the energy bin", ("energy",)),
     "threshold": Variable("MeV", "lower energy of the integral flux", ("threshold",)),
-    "flux": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, median"),
-    "flux_lower": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 16 % quantile"),
-    "flux_upper": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 84 % quantile"),
-    "flux_lower95": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 2.5 % quantile"),
-    "flux_upper95": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, 97.5 % quantile"),
     "flux_true": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, simulated truth"),
     "flux_std": Variable("cm-2 s-1 sr-1 MeV-1", "standard uncertainty of the differential flux"),
-    "integral_flux": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, median"),
-    "integral_flux_lower": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 16 % quantile"),
-    "integral_flux_upper": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 84 % quantile"),
-    "integral_flux_lower95": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 2.5 % quantile"),
-    "integral_flux_upper95": Variable("cm-2 s-1 sr-1", "integral flux above a threshold, 97.5 % quantile"),
-    "spectral_index": Variable("1", "spectral index"),
-    "rollover_energy": Variable("MeV", "rollover energy"),
-    "intensity": Variable("cm-2 s-1 sr-1 MeV-1", "intensity at the reference energy"),
     "ensemble": Variable("1", "number of input bins of the ensemble that answered; 0 where none did", ("time",)),
 }
+_BOUNDS = {
+    "": "median",
+    "_lower": "16 % quantile",
+    "_upper": "84 % quantile",
+    "_lower95": "2.5 % quantile",
+    "_upper95": "97.5 % quantile",
+}
+for _name, _units, _long_name in (
+    ("flux", "cm-2 s-1 sr-1 MeV-1", "differential flux"),
+    ("integral_flux", "cm-2 s-1 sr-1", "integral flux above a threshold"),
+    ("spectral_index", "1", "spectral index"),
+    ("rollover_energy", "MeV", "rollover energy"),
+    ("intensity", "cm-2 s-1 sr-1 MeV-1", "intensity of the power law at 1 MeV"),
+):
+    for _suffix, _bound in _BOUNDS.items():
+        VARIABLES[_name + _suffix] = Variable(_units, f"{_long_name}, {_bound}")
 
 
 def attributes(name: str) -> dict[str, str]:
@@ -123,7 +124,8 @@ def require(dataset: xr.Dataset, *names: str) -> None:
     for name in names:
         expected = VARIABLES[name]
         if name not in dataset.variables:
-            msg = f"no variable {name!r}: found {sorted(map(str, dataset.variables))}; name the {expected.long_name} {name!r}"
+            found_names = sorted(map(str, dataset.variables))
+            msg = f"no variable {name!r}: found {found_names}; name the {expected.long_name} {name!r}"
             raise AxisError(msg)
         found = dataset[name]
         if expected.dims is not None and set(found.dims) != set(expected.dims):

@@ -1,0 +1,1 @@
+"""Training of the networks that ship; the only part that imports torch (extra `train`)."""

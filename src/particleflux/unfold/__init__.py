@@ -1,0 +1,29 @@
+"""Methods that turn counts into spectra; all of one shape, `Unfolder`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Unfolder(Protocol):
+    """What a method is: a frozen dataclass of its settings with one verb."""
+
+    def unfold(self, counts: xr.Dataset, background: xr.Dataset) -> xr.Dataset:
+        """Turn counts into spectra.
+
+        Parameters
+        ----------
+        counts : Dataset
+            `counts` (time, channel), `exposure` (time) in s and `quality` (time).
+        background : Dataset
+            `background_rate` and `background_rate_std` in s-1, dims (channel) or (time, channel).
+
+        Returns
+        -------
+        Dataset
+            `flux` (time, energy) with its intervals, and `quality` (time); NaN and a flag where a sample is bad.
+        """
+        ...

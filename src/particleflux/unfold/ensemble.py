@@ -1,0 +1,276 @@
+"""Deep ensembles: twenty networks for each set of input bins, their quantiles pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy.interpolate import CubicSpline
+
+from particleflux.artefact import Artefact
+from particleflux.errors import ArtefactError, DataError
+from particleflux.names import UNUSABLE, Quality, attributes
+from particleflux.unfold.measurement import check_instrument, measure
+from particleflux.unfold.networks import Networks
+from particleflux.unfold.targets import (
+    KIND,
+    MAX_RESPONSE_ERROR,
+    PARAMETERS,
+    PIVOT_ENERGY,
+    QUANTILE_SIGMAS,
+    QUANTILES,
+    SHIPPED,
+    SUFFIXES,
+)
+
+__all__ = [
+    "DEFAULT_ENERGIES",
+    "KIND",
+    "MAX_RESPONSE_ERROR",
+    "PARAMETERS",
+    "PIVOT_ENERGY",
+    "QUANTILES",
+    "QUANTILE_SIGMAS",
+    "SHIPPED",
+    "SUFFIXES",
+    "EnsembleUnfolder",
+    "Networks",
+    "describe",
+]
+
+Array = npt.NDArray[np.float64]
+
+DEFAULT_ENERGIES = tuple(float(round(energy, 3)) for energy in np.geomspace(5.0, 100.0, 25))
+# Rows per call of a network: its layers then stay in the processor's cache.
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class EnsembleUnfolder:
+    """Spectra from three deep ensembles, chosen per sample by which channels stand above their background.
+
+    Each ensemble was trained on simulated counts with Poisson noise, background and its error, and an error of the
+    response, all over the range that occurs; its intervals hold the truth as often as they say for spectra of the form
+    it was trained on, a rolling power law (`particleflux.spectra.RollingPowerLaw`) with the prior that its card states.
+
+    Attributes
+    ----------
+    artefact : Artefact
+        The trained networks.
+    response_error : float
+        Relative standard error of the response, each channel its own; 0 to 0.2. Widens the intervals.
+    energies : tuple of float, MeV
+        Where the flux is wanted; inside the range of the artefact's nodes.
+    """
+
+    artefact: Artefact
+    response_error: float = 0.05
+    energies: tuple[float, ...] = DEFAULT_ENERGIES
+
+    def __post_init__(self) -> None:
+        """Refuse settings that the networks do not cover."""
+        kind = self.artefact.card["kind"]
+        if kind != KIND:
+            msg = f"model {self.artefact.name!r} is of kind {kind!r}, expected {KIND!r}; choose another model or method"
+            raise ArtefactError(msg)
+        if not 0.0 <= self.response_error <= MAX_RESPONSE_ERROR:
+            msg = (
+                f"response_error is {self.response_error:g}, expected a relative error from 0 to "
+                f"{MAX_RESPONSE_ERROR:g}, the range the networks were trained for"
+            )
+            raise DataError(msg)
+        low, high = self._networks.nodes[0], self._networks.nodes[-1]
+        energies = np.asarray(self.energies, dtype=float)
+        inside = energies.ndim == 1 and energies.size > 0 and bool(((energies >= low) & (energies <= high)).all())
+        if not inside or not (np.diff(energies) > 0).all():
+            msg = f"energies {list(self.energies)}: expected increasing energies from {low:g} to {high:g} MeV"
+            raise DataError(msg)
+
+    @classmethod
+    def load(cls, path: str | Path = SHIPPED, **settings: Any) -> EnsembleUnfolder:
+        """Read the networks, by default those that ship.
+
+        Parameters
+        ----------
+        path : str or Path
+            Folder of a trained model, or the name of a shipped one.
+        **settings : Any
+            Fields of `EnsembleUnfolder`; an unknown one raises TypeError.
+
+        Returns
+        -------
+        EnsembleUnfolder
+            Ready to unfold.
+
+        Raises
+        ------
+        ArtefactError
+            If there is no such model, or it is damaged, from the future, or of another kind.
+        """
+        return cls(Artefact.load(path), **settings)
+
+    @cached_property
+    def _networks(self) -> Networks:
+        return Networks.of(self.artefact)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that must be among the counts, in any order."""
+        return self._networks.rule.channels
+
+    def unfold(
+        self, counts: xr.Dataset, background: xr.Dataset, *, progress: Callable[[int, int], None] | None = None
+    ) -> xr.Dataset:
+        """Turn counts into spectra.
+
+        Parameters
+        ----------
+        counts : Dataset
+            `counts` (time, channel), `exposure` (time) in s, `quality` (time); channels in any order.
+        background : Dataset
+            `background_rate` and `background_rate_std` in s-1, dims (channel) or (time, channel). A `quality` (time) is
+            added to the flags.
+        progress : callable, optional
+            Called with the samples done and the samples in all.
+
+        Returns
+        -------
+        Dataset
+            `flux` and `integral_flux` as medians with 68 % and 95 % intervals; `spectral_index`, `rollover_energy` and
+            `intensity` (time) likewise;
+            `ensemble` (time), `quality` (time). Samples that cannot be read are NaN and flagged NOT_PROCESSED.
+
+        Raises
+        ------
+        AxisError
+            If a channel or variable is missing, or the background's times are others than those of the counts.
+        UnitError
+            If a unit is absent or another one.
+        DataError
+            If the counts are of an instrument that the networks were not trained for.
+        """
+        card = self.artefact.card
+        check_instrument(counts, card["instrument"], self.artefact.name)
+        measurement, quality = measure(
+            counts,
+            background,
+            self.channels,
+            configurations=card["configurations"],
+            response_error=self.response_error,
+        )
+        usable = (quality & int(UNUSABLE)) == 0
+        networks = self._networks
+        n_targets = len(networks.nodes) + len(networks.thresholds) + len(PARAMETERS)
+        n_energies = len(self.energies)
+        flux = np.full((len(quality), len(QUANTILES), n_energies), np.nan)
+        rest = np.full((len(quality), len(QUANTILES), n_targets - len(networks.nodes)), np.nan)
+        ensemble = np.zeros(len(quality), dtype=np.int8)
+        exposure = np.asarray(counts["exposure"].values, dtype=float)
+        # Splines are linear in what they pass through: one matrix interpolates all samples.
+        spline = CubicSpline(np.log(networks.nodes), np.eye(len(networks.nodes)))(np.log(self.energies)).T
+
+        rows = np.flatnonzero(usable)
+        index = networks.rule.choose(measurement[rows])
+        done = 0
+        for chosen in range(len(networks.rule.bins)):
+            mine = rows[index == chosen]
+            ensemble[mine] = len(networks.rule.bins[chosen])
+            for start in range(0, len(mine), _CHUNK):
+                part = mine[start : start + _CHUNK]
+                quantiles, log_scale, outside = networks.predict(measurement[part], chosen)
+                log_scale = (log_scale - np.log(exposure[part]))[:, None, None]
+                flux[part] = quantiles[..., : len(networks.nodes)] @ spline + log_scale
+                rest[part] = quantiles[..., len(networks.nodes) :]
+                # All targets but the index and the rollover energy scale with the intensity.
+                rest[part, :, :-3] += log_scale
+                rest[part, :, -1:] += log_scale
+                quality[part[outside]] |= int(Quality.EXTRAPOLATED)
+                done += len(part)
+                if progress is not None:
+                    progress(done, len(rows))
+        quality[~usable] |= int(Quality.NOT_PROCESSED)
+        return self._label(counts, flux, rest, ensemble, quality)
+
+    def _label(
+        self,
+        counts: xr.Dataset,
+        flux: Array,
+        rest: Array,
+        ensemble: npt.NDArray[np.int8],
+        quality: npt.NDArray[np.int32],
+    ) -> xr.Dataset:
+        """Put names and units on the quantiles."""
+        # Neighbouring quantiles of interpolated curves could cross by rounding; they are ordered by definition.
+        np.maximum.accumulate(flux, axis=1, out=flux)
+        integral = np.exp(rest[..., :-3])
+        np.exp(flux, out=flux)
+        parameter = np.stack([rest[..., -3], np.exp(rest[..., -2]), np.exp(rest[..., -1])], axis=-1)
+        result = xr.Dataset(
+            {
+                "ensemble": ("time", ensemble, attributes("ensemble")),
+                "quality": ("time", quality, attributes("quality")),
+            },
+            coords={
+                "time": counts["time"],
+                "energy": ("energy", np.array(self.energies), attributes("energy")),
+                "threshold": ("threshold", np.array(self._networks.thresholds), attributes("threshold")),
+            },
+            attrs={
+                "method": "ensemble",
+                "model": self.artefact.name,
+                "model_sha256": self.artefact.digest,
+                "species": self.artefact.card["species"],
+                "instrument": self.artefact.card["instrument"],
+                "response_error": self.response_error,
+                "form": "rolling-power-law, reference energy 1 MeV",
+            },
+        )
+        for index, suffix in enumerate(SUFFIXES):
+            result[f"flux{suffix}"] = (("time", "energy"), flux[:, index], attributes(f"flux{suffix}"))
+            result[f"integral_flux{suffix}"] = (
+                ("time", "threshold"),
+                integral[:, index],
+                attributes(f"integral_flux{suffix}"),
+            )
+            for column, name in enumerate(PARAMETERS):
+                result[f"{name}{suffix}"] = ("time", parameter[:, index, column], attributes(f"{name}{suffix}"))
+        return result
+
+
+def describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sum up a card in a few lines of name and value.
+
+    Parameters
+    ----------
+    card : mapping
+        Of an artefact of the kind `KIND`.
+
+    Returns
+    -------
+    list of (str, str)
+        Names and values.
+
+    Raises
+    ------
+    ArtefactError
+        If the card lacks an entry.
+    """
+    try:
+        rule = card["rule"]
+        return [
+            ("instrument", f"{card['instrument']}, {card['species']}s, configurations {card['configurations']}"),
+            ("bins", "; ".join("+".join(bins) for bins in rule["bins"])),
+            ("rule", f"one bin more where it rises {rule['threshold_sigma']:g} sigma above its background"),
+            ("networks", f"{len(rule['bins'])} ensembles of {card['training']['members']}"),
+            ("energies", f"{card['nodes'][0]:g} to {card['nodes'][-1]:g} MeV"),
+            ("trained", f"{card['created']} by: {card['training']['command']}"),
+        ]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        msg = f"model {card.get('name')!r}: its card lacks or misstates {error}; train or install the model again"
+        raise ArtefactError(msg) from error

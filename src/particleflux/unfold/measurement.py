@@ -1,0 +1,170 @@
+"""Checks of what a method is given: labelled counts and background in, bare numbers and flags out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from particleflux.errors import AxisError, DataError
+from particleflux.features import Measurement
+from particleflux.names import Quality, require
+from particleflux.unfold.targets import MAX_BACKGROUND_ERROR
+
+# RADEM's fill value, for callers who did not use a reader of this package.
+_FILL_VALUE = 4294967295.0
+# No channel above its background by this many standard deviations: nothing was seen.
+_DETECTION_SIGMA = 3.0
+# A reading channel below its background by this many is not counting as it should.
+_DEAD_SIGMA = 8.0
+
+
+def measure(
+    counts: xr.Dataset,
+    background: xr.Dataset,
+    channels: Sequence[str],
+    *,
+    configurations: Collection[int],
+    response_error: float,
+) -> tuple[Measurement, npt.NDArray[np.int32]]:
+    """Check counts and background, and take out of them what a method reads.
+
+    Parameters
+    ----------
+    counts : Dataset
+        `counts` (time, channel), `exposure` (time) in s, `quality` (time); channels in any order.
+    background : Dataset
+        `background_rate` and `background_rate_std` in s-1, dims (channel) or (time, channel). A `quality` (time) is
+        added to the flags.
+    channels : sequence of str
+        The channels wanted, in the order wanted.
+    configurations : collection of int
+        Configurations of the instrument that the method knows the response of.
+    response_error : float
+        Relative standard error of the response.
+
+    Returns
+    -------
+    measurement : Measurement
+        Of every sample; zeros where it is missing or invalid.
+    quality : ndarray of int32, shape (time,)
+        Flags of every sample.
+
+    Raises
+    ------
+    AxisError
+        If a channel or variable is missing, or the background's times are others than those of the counts.
+    UnitError
+        If a unit is absent or another one.
+    """
+    require(counts, "counts", "exposure")
+    require(background, "background_rate", "background_rate_std")
+    number = _select(counts["counts"], channels, "counts").transpose("time", "channel").to_numpy().astype(float)
+    rate, std = (
+        _background(background, name, counts, channels, number.shape)
+        for name in ("background_rate", "background_rate_std")
+    )
+    exposure = counts["exposure"].to_numpy().astype(float)
+
+    quality = _given_quality(counts, background)
+    if "configuration" in counts.variables:
+        known = np.isin(counts["configuration"].to_numpy(), list(configurations))
+        quality[~known] |= int(Quality.UNKNOWN_CONFIGURATION)
+    missing = ~np.isfinite(number) | (number >= _FILL_VALUE)
+    quality[missing.any(axis=1)] |= int(Quality.MISSING)
+    wrong = (np.where(missing, 0.0, number) < 0).any(axis=1) | ~(np.isfinite(exposure) & (exposure > 0))
+    wrong |= ~(np.isfinite(rate) & np.isfinite(std) & (rate >= 0) & (std >= 0)).all(axis=1)
+    quality[wrong] |= int(Quality.INVALID)
+
+    good = (quality & int(Quality.MISSING | Quality.INVALID)) == 0
+    number = np.where(good[:, None], number, 0.0)
+    level = np.where(good[:, None], rate * np.where(good, exposure, 1.0)[:, None], 0.0)
+    # A background of zero with an error of its own has no relative one: infinite, hence flagged below.
+    error = np.where(good[:, None] & (rate == 0) & (std > 0), np.inf, 0.0)
+    np.divide(std, rate, out=error, where=good[:, None] & (rate > 0))
+    quality[(error > MAX_BACKGROUND_ERROR).any(axis=1)] |= int(Quality.EXTRAPOLATED)
+    error = np.minimum(error, MAX_BACKGROUND_ERROR)
+    sigma = np.sqrt(level + (error * level) ** 2)
+    quality[good & (number < level - _DEAD_SIGMA * sigma).any(axis=1)] |= int(Quality.SATURATED)
+    quality[good & ~(number > level + _DETECTION_SIGMA * sigma).any(axis=1)] |= int(Quality.BELOW_DETECTION)
+    return Measurement(number, level, error, np.full(len(number), response_error)), quality
+
+
+def check_instrument(counts: xr.Dataset, expected: str, model: str) -> None:
+    """Refuse counts of another instrument than a model was trained for.
+
+    Parameters
+    ----------
+    counts : Dataset
+        Its attribute `instrument`, where it has one.
+    expected : str
+        Name of the instrument.
+    model : str
+        Name of the model, for the message.
+
+    Raises
+    ------
+    DataError
+        If the counts are of another instrument.
+    """
+    instrument = counts.attrs.get("instrument")
+    if instrument is not None and instrument != expected:
+        msg = (
+            f"counts are of instrument {instrument!r}, the model {model!r} is for {expected!r}; "
+            "choose a model that was trained for this instrument"
+        )
+        raise DataError(msg)
+
+
+def _background(
+    background: xr.Dataset, name: str, counts: xr.Dataset, channels: Sequence[str], shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Give a rate for every sample and channel."""
+    rate = _select(background[name], channels, name)
+    extra = set(rate.dims) - {"time", "channel"}
+    if extra:
+        msg = f"{name} has dimensions {rate.dims}, expected ('channel',) or ('time', 'channel'); select or average"
+        raise AxisError(msg)
+    if "time" in rate.dims:
+        _check_times(rate, counts, name)
+        rate = rate.transpose("time", "channel")
+    return np.broadcast_to(rate.to_numpy().astype(float), shape)
+
+
+def _given_quality(counts: xr.Dataset, background: xr.Dataset) -> npt.NDArray[np.int32]:
+    """Join the flags that came with counts and background."""
+    quality = np.zeros(counts.sizes["time"], dtype=np.int32)
+    for source in (counts, background):
+        if "quality" in source and source["quality"].dims == ("time",):
+            _check_times(source["quality"], counts, "quality of the background")
+            quality |= source["quality"].to_numpy().astype(np.int32)
+    return quality
+
+
+def _check_times(values: xr.DataArray, counts: xr.Dataset, what: str) -> None:
+    if not np.array_equal(values["time"].to_numpy(), counts["time"].to_numpy()):
+        msg = (
+            f"{what} has {values.sizes['time']} times that are not the {counts.sizes['time']} of the counts; "
+            "follow the background at the times of the counts"
+        )
+        raise AxisError(msg)
+
+
+def _select(values: xr.DataArray, channels: Sequence[str], what: str) -> xr.DataArray:
+    """Take the channels by name, in the order wanted."""
+    if "channel" not in values.dims or "channel" not in values.coords:
+        msg = f"{what} has dimensions {values.dims} and coordinates {list(values.coords)}, expected a named 'channel'"
+        raise AxisError(msg)
+    found = [str(name) for name in values["channel"].to_numpy()]
+    missing = [name for name in channels if name not in found]
+    if missing:
+        msg = (
+            f"{what} lacks the channels {missing}: found {found}, the method reads {list(channels)}; add or rename them"
+        )
+        raise AxisError(msg)
+    if len(set(found)) != len(found):
+        msg = f"{what} names a channel twice: {found}; give every channel one name"
+        raise AxisError(msg)
+    return values.isel(channel=[found.index(name) for name in channels])
