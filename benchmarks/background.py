@@ -1,15 +1,10 @@
-"""How well the background is followed, on RADEM data: quiet days, the storm of May 2024 and injected events.
-
-Data lie in `../shared/data` or in the folder that the environment variable PARTICLEFLUX_DATA names.
-"""
+"""How well the background is followed, on RADEM data: quiet days, the storm of May 2024 and injected events."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import xarray as xr
+from common import arguments, radem_folder, recorded
 
 from particleflux.background import auto_background, estimate_background, find_quiet, follow_background
 from particleflux.instruments import load_instrument
@@ -17,7 +12,6 @@ from particleflux.io import open_radem
 from particleflux.names import PDH, Quality
 from particleflux.quality import accumulate, screen
 
-FOLDER = Path(os.environ.get("PARTICLEFLUX_DATA", "../shared/data")) / "radem" / "sc"
 CHANNELS = ["PDH1", "PDH3", "PDH4", "PDH5", "PDH6", "PDH7", "PDH8"]
 QUIET_DAYS = [f"2024-05-{day:02d}" for day in (*range(1, 9), *range(29, 32))]
 # Counts per minute above the background in PDH1-8 on 2024-05-11 (hard), 13 (middle) and 14 (soft).
@@ -63,7 +57,8 @@ def predict(counts: xr.Dataset, followed: xr.Dataset, every: str) -> None:
         fraction = float(inside.sel(channel=name).mean())
         means = f"{float(first.mean()):13.3f}  {float(last.mean()):15.3f}"
         print(f"{name}     {means}  {std:5.1%}  {rms:8.2f}  {fraction:12.0%}")
-    print(f"all: {float(inside.mean()):.0%} within one standard deviation")
+    pooled = float(inside.sel(channel=CHANNELS[1:]).mean())
+    print(f"PDH3-8 pooled: {pooled:.0%} within one standard deviation")
 
 
 def inject(counts: xr.Dataset, background: xr.Dataset) -> None:
@@ -100,10 +95,11 @@ def inject(counts: xr.Dataset, background: xr.Dataset) -> None:
                 )
 
 
-def main() -> None:
+def report() -> None:
+    folder = radem_folder()
     instrument = load_instrument("radem")
-    october = screen(open_radem(FOLDER, start="2023-10-01", stop="2023-10-31", channels=PDH), instrument)
-    may = screen(open_radem(FOLDER, start="2024-05-01", stop="2024-05-31", channels=PDH), instrument)
+    october = screen(open_radem(folder, start="2023-10-01", stop="2023-10-31", channels=PDH), instrument)
+    may = screen(open_radem(folder, start="2024-05-01", stop="2024-05-31", channels=PDH), instrument)
     background = estimate_background(october, instrument)
     followed = follow_background(background, may, instrument)
     predict(may, followed, "1D")
@@ -115,6 +111,7 @@ def main() -> None:
         alone = follow_background(background, accumulate(may.sel(time=date), "15min"), instrument)
         month = followed.sel(time=date)
         print(date, " alone", describe(alone), "  month", describe(month))
+    print("2024-05-15 12-18 UT:", describe(followed.sel(time=slice("2024-05-15T12:00", "2024-05-15T17:59"))))
     relative = (followed["background_rate_std"] / followed["background_rate"]).sel(time="2024-05-15").mean("time")
     print("2024-05-15 std/rate:", {name: round(float(relative.sel(channel=name)), 3) for name in CHANNELS})
 
@@ -124,6 +121,12 @@ def main() -> None:
     own = auto_background(may, instrument)
     print("Automatic background of May, counts per minute:", np.round(own["background_rate"].to_numpy() * 60, 2))
     inject(october, background)
+
+
+def main() -> None:
+    options = arguments(__doc__ or "", model=False).parse_args()
+    with recorded("background", "Background followed through October 2023 and May 2024", folder=options.results):
+        report()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -232,6 +233,15 @@ def test_quiet_time_is_found_in_the_data(radem):
     assert float(quiet[:380].mean()) > 0.9
 
 
+@pytest.mark.parametrize("onset", [26, 33.5])
+def test_quiet_time_reaches_the_onset(radem, onset):
+    """Quiet time before an onset is lost for an hour at most, and none of the event is taken for it."""
+    profile = pulse(288, 15, onset=onset, decay=24)
+    quiet = find_quiet(make_counts(radem, 3, extra=profile[:, None] * SOFT), radem)
+    assert float(quiet.sum()) / 4 >= onset - 1
+    assert not quiet[profile > 0.02].any()
+
+
 def test_a_month_with_an_event_gives_its_own_background(radem):
     """The automatic background of days with an event is that of the quiet ones."""
     profile = pulse(960, 15, onset=100, decay=12)
@@ -264,6 +274,38 @@ def test_wrong_labels_and_units_raise(radem):
     background["background_rate"].attrs["units"] = "min-1"
     with pytest.raises(UnitError, match="min-1"):
         follow_background(background, counts, radem)
+
+
+def test_an_instrument_without_the_hardest_event_is_followed_without_the_bound(radem):
+    """Quiet days give the same level, with an error that is the counting noise; a soft event leaves it where it is."""
+    plain = replace(radem, hardest={})
+    quiet, background = make_counts(radem, 5, 0.9), default_background(radem)
+    level = follow_background(background, quiet, plain)["background_level"]
+    bounded = follow_background(background, quiet, radem)["background_level"]
+    np.testing.assert_allclose(level, 0.9, atol=0.035)
+    assert (level >= bounded).all()
+    assert float(abs(level - bounded).max()) < 0.02
+    std = follow_background(background, quiet, plain)["background_level_std"].to_numpy()[48:-48]
+    # Seven hours of 0.8332 counts per second expected in PDH7 and PDH8.
+    np.testing.assert_allclose(std, 1 / np.sqrt(7 * 3600 * (0.4277 + 0.4055)), rtol=1e-6)
+    event = make_counts(radem, 5, 0.9, extra=pulse(480, 15, onset=50, decay=12)[:, None] * SOFT)
+    np.testing.assert_allclose(follow_background(background, event, plain)["background_level"], 0.9, atol=0.045)
+
+
+def test_a_channel_keeps_its_own_spread_only(radem):
+    """What a channel's spread shares with the monitors is followed; drift of its own grows, up to the factor."""
+    reference = estimate_background(make_counts(radem, 30), radem)
+    relative = xr.DataArray([0.03, 0.0072, 0.01, 0.01], coords={"channel": ["PDH1", "PDH3", "PDH7", "PDH8"]})
+    reference = reference.sel(channel=relative["channel"])
+    reference["background_rate_std"] = (reference["background_rate"] * relative).assign_attrs(units="s-1")
+    counts = make_counts(radem, 5, channels=("PDH1", "PDH3", "PDH7", "PDH8"))
+    result = follow_background(reference, counts, radem, Following(modulation_std=0.0))
+    total = result["background_rate_std"] / result["background_rate"]
+    exponent = xr.DataArray([0.68, 0.72, 0.99, 1.01], coords={"channel": total["channel"]})
+    followed = exponent * result["background_level_std"] / result["background_level"]
+    own = np.sqrt(np.maximum(total**2 - followed**2, 0)).mean("time").sel(channel=["PDH1", "PDH3", "PDH7"])
+    # PDH1: 2.2 times the root of 3 % squared less 0.68 % squared; PDH3 and PDH7 keep 0 and 0.14 %.
+    np.testing.assert_allclose(own, [2.2 * np.sqrt(0.03**2 - 0.0068**2), 0.0, np.sqrt(1 - 0.99**2) / 100], atol=1e-6)
 
 
 def test_settings_change_the_result(radem):

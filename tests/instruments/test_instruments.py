@@ -102,6 +102,37 @@ def test_radem_background():
     assert (quiet["background_rate_std"] > 0).all()
 
 
+def test_hardest_event_is_optional(counter):
+    """The table of the hardest event is read in its order; without it an instrument has none."""
+    assert load_instrument(counter).hardest == {}
+    counter.write_text(COUNTER + "[background.hardest]\nlow = 3\n", encoding="utf-8")
+    assert load_instrument(counter).hardest == {"low": 3.0}
+    assert list(load_instrument("radem").hardest) == ["PDH1", "PDH3", "PDH4", "PDH5"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("high = 3", r"\['high'\] are no channels beside the monitors, expected names among \['low', 'mid'\]"),
+        ("top = 3", r"\['top'\] are no channels beside the monitors"),
+        ("low = -3", "'low' is -3, expected a finite number above 0"),
+        ("low = 0.9", "above 1 and the channel's modulation exponent"),
+        ("mid = 1.5", "above 1 and the channel's modulation exponent"),
+        ("mid = 3\nlow = 4", "fall from the softest channel to the hardest"),
+    ],
+)
+def test_bad_hardest_event_is_refused(counter, table, message):
+    """A wrong channel, a value that bounds nothing, or the wrong order is refused with the key and the file."""
+    text = COUNTER.replace('["low", "high"]\n[[conf', '["low", "mid", "high"]\n[[conf')
+    for key, value in (("low = 1e4", "1e4"), ("low = 0.5", "0.5"), ("low = 0.1", "0.1"), ("low = 0.0", "2.0")):
+        text = text.replace(f"{key}\n", f"{key}\nmid = {value}\n")
+    counter.write_text(text + "[background.hardest]\nlow = 3\nmid = 2.5\n", encoding="utf-8")
+    assert list(load_instrument(counter).hardest) == ["low", "mid"]
+    counter.write_text(f"{text}[background.hardest]\n{table}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"{re.escape(str(counter))} \[background\] \[hardest\].*{message}"):
+        load_instrument(counter)
+
+
 @pytest.mark.parametrize("species", ["proton", "electron"])
 def test_radem_response_model(species):
     """The shipped model holds all sixteen channels and is blind below threshold."""

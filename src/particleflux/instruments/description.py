@@ -117,6 +117,8 @@ class Instrument:
         Channel -> exponent m of its background: rate = quiet_rate * level**m, with the level of the monitors.
     monitors : tuple of str
         Channels whose mean ratio to their quiet rate is the modulation level.
+    hardest : Mapping of str to float
+        Softer channel, softest first -> its rise over the monitors', relative to background, in the hardest event.
     implausible_rate : Mapping of str to float, s-1
         Channel -> count rate above which a sample is taken for saturated or false.
     noisy_channels : tuple of NoisyChannel
@@ -140,6 +142,7 @@ class Instrument:
     quiet_relative_std: Mapping[str, float]
     modulation: Mapping[str, float]
     monitors: tuple[str, ...]
+    hardest: Mapping[str, float]
     implausible_rate: Mapping[str, float]
     noisy_channels: tuple[NoisyChannel, ...]
     ensemble: Ensemble
@@ -185,8 +188,7 @@ class Instrument:
                 f"of a configuration that has one, or name its file in {self.source}"
             )
             raise MissingDataError(msg)
-        place = self.folder.joinpath(file)
-        with resources.as_file(place) as path:
+        with resources.as_file(self.folder.joinpath(file)) as path:
             if path.is_dir():
                 return self.open_response(path, species=species)
             return open_fitted(path, species=species).select(self.channels)
@@ -266,8 +268,7 @@ class Instrument:
             The reason; empty where nothing is known against the data.
         """
         moments = np.asarray(times, dtype="datetime64[ns]")
-        width = max((len(item.reason) for item in self.exclusions), default=1)
-        reasons = np.zeros(moments.shape, dtype=f"<U{width}")
+        reasons = np.zeros(moments.shape, dtype=f"<U{max((len(item.reason) for item in self.exclusions), default=1)}")
         for item in self.exclusions:
             reasons[(moments >= item.start) & (moments < item.stop)] = item.reason
         return reasons

@@ -146,6 +146,9 @@ class _Table:
     def names(self) -> dict[str, str]:
         return {key: self.take(key, str) for key in list(self._content)}
 
+    def numbers(self) -> dict[str, float]:
+        return {key: self.number(key) for key in list(self._content)}
+
     def finish(self) -> None:
         if self._content:
             asked = sorted(set(self._known) - set(self._content))
@@ -164,6 +167,8 @@ def _instrument(table: _Table, source: str, folder: Traversable) -> Instrument:
     if unknown:
         msg = f"{source} [tables]: unknown channels {unknown}, expected names among {list(channels)}; correct them"
         raise DataError(msg)
+    modulation = background.per_channel("modulation", channels, positive=False)
+    monitors = background.texts("monitors", channels)
     instrument = Instrument(
         name=table.take("name", str),
         description=table.take("description", str),
@@ -172,8 +177,9 @@ def _instrument(table: _Table, source: str, folder: Traversable) -> Instrument:
         exclusions=tuple(_exclusion(item) for item in table.tables("do_not_use")),
         quiet_rate=background.per_channel("rate", channels),
         quiet_relative_std=background.per_channel("relative_std", channels),
-        modulation=background.per_channel("modulation", channels, positive=False),
-        monitors=background.texts("monitors", channels),
+        modulation=modulation,
+        monitors=monitors,
+        hardest=_hardest(background.table("hardest", optional=True), modulation, monitors),
         implausible_rate=table.per_channel("implausible_rate", channels),
         noisy_channels=tuple(_noisy_channel(item, channels) for item in table.tables("noisy_channels")),
         ensemble=_ensemble(ensemble, channels),
@@ -184,6 +190,25 @@ def _instrument(table: _Table, source: str, folder: Traversable) -> Instrument:
     background.finish()
     table.finish()
     return instrument
+
+
+def _hardest(table: _Table, modulation: Mapping[str, float], monitors: tuple[str, ...]) -> dict[str, float]:
+    allowed = [channel for channel in modulation if channel not in monitors]
+    values = table.numbers()
+    if unknown := [channel for channel in values if channel not in allowed]:
+        msg = (
+            f"{table.where}: {unknown} are no channels beside the monitors, expected names among {allowed}; correct it"
+        )
+        raise DataError(msg)
+    # Else the bound on the protons in the monitors has no solution, or none that holds for softer events.
+    falls = all(before > after for before, after in pairwise(values.values()))
+    if not falls or any(value <= max(1.0, modulation[channel]) for channel, value in values.items()):
+        msg = (
+            f"{table.where}: {values}, expected values that fall from the softest channel to the hardest and are above "
+            "1 and the channel's modulation exponent; correct it"
+        )
+        raise DataError(msg)
+    return values
 
 
 def _configurations(tables: list[_Table], where: str) -> tuple[Configuration, ...]:
