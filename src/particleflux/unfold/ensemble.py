@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +50,7 @@ Array = npt.NDArray[np.float64]
 
 DEFAULT_ENERGIES = tuple(float(round(energy, 3)) for energy in np.geomspace(5.0, 100.0, 25))
 # Rows per call of a network: its layers then stay in the processor's cache.
-_CHUNK = 2048
+_CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,8 @@ class EnsembleUnfolder:
         -------
         Dataset
             `flux` and `integral_flux` as medians with 68 % and 95 % intervals; `spectral_index`, `rollover_energy` and
-            `intensity` (time) likewise;
-            `ensemble` (time), `quality` (time). Samples that cannot be read are NaN and flagged NOT_PROCESSED.
+            `intensity` (time) likewise; `ensemble` (time), `quality` (time). Samples that cannot be read are NaN and
+            flagged NOT_PROCESSED.
 
         Raises
         ------
@@ -166,51 +168,64 @@ class EnsembleUnfolder:
         )
         usable = (quality & int(UNUSABLE)) == 0
         networks = self._networks
-        n_targets = len(networks.nodes) + len(networks.thresholds) + len(PARAMETERS)
-        n_energies = len(self.energies)
-        flux = np.full((len(quality), len(QUANTILES), n_energies), np.nan)
-        rest = np.full((len(quality), len(QUANTILES), n_targets - len(networks.nodes)), np.nan)
+        n_nodes = len(networks.nodes)
+        n_other = len(networks.thresholds) + len(PARAMETERS)
+        flux = np.full((len(quality), len(QUANTILES), len(self.energies)), np.nan)
+        other = np.full((len(quality), len(QUANTILES), n_other), np.nan)
         ensemble = np.zeros(len(quality), dtype=np.int8)
-        exposure = np.asarray(counts["exposure"].values, dtype=float)
+        log_exposure = np.log(np.where(usable, counts["exposure"].values, 1.0))
         # Splines are linear in what they pass through: one matrix interpolates all samples.
-        spline = CubicSpline(np.log(networks.nodes), np.eye(len(networks.nodes)))(np.log(self.energies)).T
+        spline = CubicSpline(np.log(networks.nodes), np.eye(n_nodes))(np.log(self.energies)).T
+        # Of the other targets, the spectral index alone is not predicted as a logarithm; neither it nor the rollover
+        # energy scales with the intensity.
+        is_scaled = np.array([name not in PARAMETERS[:2] for name in (*networks.thresholds, *PARAMETERS)])
+        is_log = np.array([name != PARAMETERS[0] for name in (*networks.thresholds, *PARAMETERS)])
+
+        def fill(chosen: int, part: npt.NDArray[np.intp]) -> int:
+            quantiles, log_scale, outside = networks.predict(measurement[part], chosen)
+            log_scale = (log_scale - log_exposure[part])[:, None, None]
+            # Neighbouring quantiles of interpolated curves could cross by rounding; they are ordered by definition.
+            log_flux = np.maximum.accumulate(quantiles[..., :n_nodes] @ spline, axis=1)
+            rest = quantiles[..., n_nodes:] + log_scale * is_scaled
+            # Far outside what the networks were trained on, their numbers may exceed any flux: no answer, not infinity.
+            with np.errstate(over="ignore"):
+                flux[part] = np.exp(log_flux + log_scale)
+                other[part] = np.where(is_log, np.exp(np.where(is_log, rest, 0.0)), rest)
+            is_answered = np.isfinite(flux[part]).all(axis=(1, 2)) & np.isfinite(other[part]).all(axis=(1, 2))
+            failed = part[~is_answered]
+            flux[failed] = other[failed] = np.nan
+            ensemble[part[is_answered]] = len(networks.rule.bins[chosen])
+            quality[part[outside]] |= int(Quality.EXTRAPOLATED)
+            quality[failed] |= int(Quality.EXTRAPOLATED | Quality.NOT_PROCESSED)
+            return len(part)
 
         rows = np.flatnonzero(usable)
         index = networks.rule.choose(measurement[rows])
+        tasks = [
+            (chosen, mine[start : start + _CHUNK])
+            for chosen in range(len(networks.rule.bins))
+            for mine in [rows[index == chosen]]
+            for start in range(0, len(mine), _CHUNK)
+        ]
+        # Networks this small gain nothing from threads of their own: whole chunks run side by side.
         done = 0
-        for chosen in range(len(networks.rule.bins)):
-            mine = rows[index == chosen]
-            ensemble[mine] = len(networks.rule.bins[chosen])
-            for start in range(0, len(mine), _CHUNK):
-                part = mine[start : start + _CHUNK]
-                quantiles, log_scale, outside = networks.predict(measurement[part], chosen)
-                log_scale = (log_scale - np.log(exposure[part]))[:, None, None]
-                flux[part] = quantiles[..., : len(networks.nodes)] @ spline + log_scale
-                rest[part] = quantiles[..., len(networks.nodes) :]
-                # All targets but the index and the rollover energy scale with the intensity.
-                rest[part, :, :-3] += log_scale
-                rest[part, :, -1:] += log_scale
-                quality[part[outside]] |= int(Quality.EXTRAPOLATED)
-                done += len(part)
+        with ThreadPoolExecutor(_n_processors()) as pool:
+            for n_filled in pool.map(lambda task: fill(*task), tasks):
+                done += n_filled
                 if progress is not None:
                     progress(done, len(rows))
         quality[~usable] |= int(Quality.NOT_PROCESSED)
-        return self._label(counts, flux, rest, ensemble, quality)
+        return self._label(counts, flux, other, ensemble, quality)
 
     def _label(
         self,
         counts: xr.Dataset,
         flux: Array,
-        rest: Array,
+        other: Array,
         ensemble: npt.NDArray[np.int8],
         quality: npt.NDArray[np.int32],
     ) -> xr.Dataset:
         """Put names and units on the quantiles."""
-        # Neighbouring quantiles of interpolated curves could cross by rounding; they are ordered by definition.
-        np.maximum.accumulate(flux, axis=1, out=flux)
-        integral = np.exp(rest[..., :-3])
-        np.exp(flux, out=flux)
-        parameter = np.stack([rest[..., -3], np.exp(rest[..., -2]), np.exp(rest[..., -1])], axis=-1)
         result = xr.Dataset(
             {
                 "ensemble": ("time", ensemble, attributes("ensemble")),
@@ -235,12 +250,20 @@ class EnsembleUnfolder:
             result[f"flux{suffix}"] = (("time", "energy"), flux[:, index], attributes(f"flux{suffix}"))
             result[f"integral_flux{suffix}"] = (
                 ("time", "threshold"),
-                integral[:, index],
+                other[:, index, : -len(PARAMETERS)],
                 attributes(f"integral_flux{suffix}"),
             )
             for column, name in enumerate(PARAMETERS):
-                result[f"{name}{suffix}"] = ("time", parameter[:, index, column], attributes(f"{name}{suffix}"))
+                values = other[:, index, column - len(PARAMETERS)]
+                result[f"{name}{suffix}"] = ("time", values, attributes(f"{name}{suffix}"))
         return result
+
+
+def _n_processors() -> int:
+    """Count the processors this process may use, which on a shared machine are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -125,6 +125,7 @@ class Networks:
 def _start(name: str, content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many types of its own, all of them meaning a bad file
