@@ -88,7 +88,8 @@ def read_checkpoint(
     if not path.is_file():
         return 0, []
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: numpy leaves a damaged file open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             if str(stored["identity"]) != identity:
                 return 0, []
             with torch.no_grad():
@@ -98,6 +99,6 @@ def read_checkpoint(
                     state["step"] = torch.tensor(float(stored[f"step{number}"]))
                     optimiser.state[tensor] = state
             return int(stored["step"]), [[int(step), float(loss)] for step, loss in stored["history"]]
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         msg = f"{path}: the checkpoint is damaged ({error}); delete it and start the training again"
         raise ArtefactError(msg) from error

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from particleflux.errors import ArtefactError
 from particleflux.features import Scaler
 from particleflux.train.checkpoint import read_checkpoint, write_checkpoint
 from particleflux.train.dataset import Split
@@ -89,6 +90,11 @@ class Run:
             Trained weights and biases.
         history : list of [step, loss]
             Now and then.
+
+        Raises
+        ------
+        ArtefactError
+            If the training diverges, or the checkpoint is damaged.
         """
         settings = self.settings
         tensors = [
@@ -102,6 +108,9 @@ class Run:
         total = settings.steps + settings.tuning_steps
         for step in range(first, total):
             loss = self._step(step, tensors, optimiser)
+            if not math.isfinite(loss):
+                msg = f"{title}: the loss is {loss} at step {step + 1}; lower the learning rate and train again"
+                raise ArtefactError(msg)
             is_last = step + 1 == total
             if (step + 1) % 100 == 0 or is_last:
                 history.append([step + 1, round(loss, 4)])
