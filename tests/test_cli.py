@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,11 +15,14 @@ import pytest
 import xarray as xr
 
 from particleflux import __version__, cli
-from particleflux._terminal import spread_values
+from particleflux.artefact import list_artefacts
+from particleflux.cli.terminal import spread_values
 from particleflux.demo import Event
 from particleflux.export import Provenance, open_dataset, open_spectra, write_dataset
 from particleflux.instruments import load_instrument
 from particleflux.names import attributes
+from particleflux.simulate import TRUTH_ENERGIES
+from particleflux.unfold.targets import SHIPPED
 
 RADEM = load_instrument("radem")
 EVENT = Event(quiet_hours=30, event_hours=6)
@@ -315,7 +319,7 @@ def test_unknown_family_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_models_lists_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The list has a row a model; a name gives its card as JSON; none at all is said on stderr."""
+    """The list has a row a model; a name with --json gives its card; none at all is said on stderr."""
     card = {"format": 1, "name": "mine", "kind": "k", "created": "today", "particleflux": "0", "files": {}}
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -325,13 +329,24 @@ def test_models_lists_what_there_is(
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["name", "kind", "instrument", "species", "created"]
     assert row.split() == ["mine", "k", "radem", "proton", "today"]
-    assert run("models", "mine") == 0
+    assert run("models", "mine", "--json") == 0
     assert json.loads(capsys.readouterr().out)["name"] == "mine"
+    assert run("models", "--json") == 2
+    assert "name it" in capsys.readouterr().err
     assert run("models", "yours") == 2
     assert "no model 'yours'" in capsys.readouterr().err
     monkeypatch.setattr("particleflux.artefact.list_artefacts", dict)
     assert run("models") == 0
     assert "no model ships" in capsys.readouterr().err
+
+
+def test_models_sums_up_the_shipped_card(capsys: pytest.CaptureFixture[str]) -> None:
+    """The name of the shipped model gives its bins, its rule and how it was trained."""
+    assert run("models", SHIPPED) == 0
+    told = capsys.readouterr().out
+    assert "PDH1+PDH3+PDH4; " in told
+    assert "3 ensembles of 20" in told
+    assert "particleflux train spectra" in told
 
 
 def test_training_without_torch_says_what_to_install(
@@ -366,3 +381,161 @@ def test_closed_stdout_is_no_traceback() -> None:
     )
     ended = subprocess.run(f"{command} | true", shell=True, capture_output=True, text=True, check=False)  # noqa: S602
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.usefixtures("flat")
+def test_simulated_file_is_reconstructed_sample_by_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `simulate` writes goes straight into `reconstruct`: same samples, the file's background, no warning."""
+    sim, out = tmp_path / "sim.nc", tmp_path / "spectra.nc"
+    assert run("simulate", "-o", sim, "--n", "300", "--signal", "10,1e5") == 0
+    assert run("reconstruct", sim, "-o", out) == 0
+    shown = capsys.readouterr().err
+    assert "warning" not in shown
+    assert "300 of 300 samples reconstructed" in shown
+    assert "background: the one that the file of counts holds" in shown
+    spectra = open_spectra(out)
+    assert (spectra["quality"] == 0).all()
+    np.testing.assert_array_equal(spectra["time"], open_dataset(sim)["time"])
+    provenance = Provenance.from_attributes(spectra.attrs)
+    assert provenance is not None
+    assert (provenance.settings["every"], provenance.settings["background"]) == ("native", ["file"])
+    for option, message in (
+        (("--every", "1h"), "the samples are independent"),
+        (("--background", "auto"), "no quiet time can be found"),
+        (("--plot", tmp_path / "a.png"), "--plot: .*no course in time"),
+    ):
+        assert run("reconstruct", sim, "-o", tmp_path / "no.nc", *option) == 2
+        assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "no.nc").exists()
+
+
+def test_intervals_hold_the_simulated_truth(tmp_path: Path) -> None:
+    """Of simulated spectra, the 68 % interval of the shipped model holds the truth for about 68 %."""
+    sim, out = tmp_path / "sim.nc", tmp_path / "spectra.nc"
+    energies = [f"{value!r}" for value in TRUTH_ENERGIES if 4 < value < 60]
+    simulated = ("--n", "2000", "--signal", "10,1e5", "--background-error", "0.03")
+    assert run("simulate", "-o", sim, *simulated) == 0
+    assert run("reconstruct", sim, "-o", out, "--energies", ",".join(energies), "-q") == 0
+    truth = open_dataset(sim)["flux_true"].sel(energy=[float(value) for value in energies])
+    spectra = open_spectra(out)
+    inside = (spectra["flux_lower"] < truth) & (truth < spectra["flux_upper"])
+    assert spectra["flux"].notnull().mean() > 0.99
+    np.testing.assert_allclose(inside.mean("time"), 0.68, atol=0.1)
+
+
+def test_simulation_takes_its_options(tmp_path: Path) -> None:
+    """Each option bounds what it names, and the provenance keeps them all."""
+    options = {
+        "--channels": "PDH1,PDH3,PDH4", "--signal": "50,60", "--exposure": "900", "--background-level": "0,0",
+        "--parameter": "spectral_index=2,3", "--response-error": "0.05", "--background-error": "0.02",
+        "--family": "rolling-power-law", "--species": "proton",
+    }  # fmt: skip
+    given = [item for pair in options.items() for item in pair]
+    assert run("simulate", "-o", tmp_path / "a.nc", "--n", "40", *given, "--parameter", "rollover_energy=5,50,log") == 0
+    made = open_dataset(tmp_path / "a.nc")
+    assert made["channel"].to_numpy().tolist() == ["PDH1", "PDH3", "PDH4"]
+    assert (made["exposure"] == 900).all()
+    assert (made["background_rate"] == 0).all()
+    assert (made["response_error"] == 0.05).all()
+    assert 2 <= made["spectral_index_true"].min() < made["spectral_index_true"].max() <= 3
+    assert 5 <= made["rollover_energy_true"].min() < made["rollover_energy_true"].max() <= 50
+    assert 40 < made["counts"].sel(channel="PDH1").mean() < 70
+    provenance = Provenance.from_attributes(made.attrs)
+    assert provenance is not None
+    assert provenance.settings["signal"] == "50,60"
+    assert provenance.settings["parameters"] == ["spectral_index=2,3", "rollover_energy=5,50,log"]
+
+
+def test_samples_are_the_same_in_every_format(tmp_path: Path) -> None:
+    """The seed alone decides the samples: neither the format nor how many are asked for."""
+    whole = None
+    for suffix in (".nc", ".json", ".cdf", ".csv"):
+        assert run("simulate", "-o", tmp_path / f"a{suffix}", "--n", "12", "-q") == 0
+        made = open_dataset(tmp_path / f"a{suffix}")
+        whole = made if whole is None else whole
+        np.testing.assert_array_equal(made["counts"], whole["counts"])
+    assert run("simulate", "-o", tmp_path / "b.nc", "--n", "5", "-q") == 0
+    assert whole is not None
+    np.testing.assert_array_equal(open_dataset(tmp_path / "b.nc")["counts"], whole["counts"][:5])
+
+
+def test_many_samples_are_streamed(tmp_path: Path) -> None:
+    """More samples than a piece holds stand in one file, numbered through."""
+    assert run("simulate", "-o", tmp_path / "a.nc", "--n", "10005", "--channels", "PDH1,PDH3", "-q") == 0
+    made = open_dataset(tmp_path / "a.nc")
+    assert made.sizes["time"] == 10005
+    assert (np.diff(made["time"]) == np.timedelta64(1, "s")).all()
+    assert made["counts"].notnull().all()
+
+
+WRONG_SIMULATIONS = {
+    "n": (["-o", "a.csv", "--n", "100001"], "--n: found 100001, but a .csv is made in memory"),
+    "parameter": (
+        ["--parameter", "colour=1,2"],
+        "--parameter colour: unknown to rolling-power-law; its parameters are",
+    ),
+    "twice": (["--parameter", "spectral_index=1", "--parameter", "spectral_index=2"], "spectral_index: given twice"),
+    "no value": (["--parameter", "spectral_index"], "found 'spectral_index', expected NAME=LOW,HIGH"),
+    "word": (["--parameter", "spectral_index=1,2,lin"], "expected LOW,HIGH"),
+    "more": (["--parameter", "spectral_index=1,2,log,3"], "expected LOW,HIGH or LOW,HIGH,log"),
+    "negative": (["--parameter", "rollover_energy=-1,2"], "found '-1,2', expected numbers above 0"),
+    "order": (["--parameter", "rollover_energy=9,2"], "range 9 to 2: expected finite bounds, the lower first"),
+    "signal": (["--signal", "many"], "--signal: found 'many', expected LOW,HIGH"),
+    "zero": (["--signal", "0,5"], "--signal: range 0 to 5 is logarithmic"),
+    "exposure": (["--exposure", "0"], "--exposure: found '0', expected numbers above 0"),
+    "level": (["--background-level=-1,1"], "--background-level: found '-1,1', expected numbers from 0 on"),
+    "background error": (["--background-error", "3"], "--background-error: found 3, expected a fraction"),
+    "response error": (["--response-error=-1"], "--response-error: found -1, expected a fraction"),
+    "channels": (["--channels", "PDH1,PDH9"], "--channels: found 'PDH1,PDH9', expected names out of PDH1"),
+    "same channel": (["--channels", "PDH1,PDH1"], "each once"),
+    "species": (["--species", "muon"], "--species: found 'muon', expected one of proton, electron"),
+    "family": (["--family", "flat"], "--family: found 'flat', expected one of power-law"),
+    "bend": (["--family", "band", "--parameter", "spectral_index_low=5,6"], "Band: spectral_index_low is not below"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG_SIMULATIONS.values(), ids=WRONG_SIMULATIONS)
+def test_mistakes_in_a_simulation_are_one_message(
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each mistake is one line that names the option and what it takes, exit 2, and leaves no file."""
+    monkeypatch.chdir(tmp_path)
+    assert run("simulate", *(["-o", "a.nc"] if "-o" not in arguments else []), *arguments) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert message in shown
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.usefixtures("flat")
+def test_dates_without_a_response_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts after 2024-07-09 alone are an error; where a part is so, it is told and the rest is written."""
+    counts = EVENT.simulate(RADEM)[["counts", "exposure", "quality"]].drop_vars("configuration")
+    for name, start in (("late", "2024-08-01"), ("part", "2024-07-08")):
+        time = np.datetime64(start, "ns") + np.arange(counts.sizes["time"]) * np.timedelta64(1, "m")
+        write_dataset(counts.assign_coords(time=time), tmp_path / f"{name}.csv")
+    assert run("reconstruct", tmp_path / "late.csv", "-o", tmp_path / "late.nc", "-q") == 2
+    shown = capsys.readouterr().err
+    assert "error: no response of radem is public for all 2160 samples of the counts, the first at 2024-08-01" in shown
+    assert "configuration 2, multiple coincidence" in shown
+    assert not (tmp_path / "late.nc").exists()
+    assert run("reconstruct", tmp_path / "part.csv", "-o", tmp_path / "part.nc", "-q") == 0
+    shown = capsys.readouterr().err
+    assert "warning: no response of radem is public for 60 of the 2160 samples" in shown
+    assert (tmp_path / "part.nc").exists()
+
+
+@pytest.mark.usefixtures("flat")
+def test_file_of_another_kind_is_refused(tmp_path: Path, counts_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no input, and counts of another instrument than the one named, are refused by name."""
+    (tmp_path / "notes.json").write_text("{}")
+    assert run("reconstruct", tmp_path / "notes.json", "-o", tmp_path / "a.nc") == 2
+    assert "notes.json: expected RADEM .cdf files" in capsys.readouterr().err
+    other = open_dataset(counts_file).assign_attrs(instrument="tepc")
+    write_dataset(other, tmp_path / "other.nc")
+    assert run("reconstruct", tmp_path / "other.nc", "-o", tmp_path / "a.nc") == 2
+    assert "other.nc: counts of 'tepc', which does not ship" in capsys.readouterr().err

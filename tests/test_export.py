@@ -19,6 +19,7 @@ from particleflux.export import (
     replacing,
     write_dataset,
     write_spectra,
+    write_stream,
 )
 from particleflux.names import Quality, attributes
 
@@ -404,3 +405,54 @@ def test_provenance_needs_readable_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.cdf: cannot be read"):
         Provenance.now(input_files=[tmp_path / "gone.cdf"])
     assert Provenance.from_attributes({"instrument": "radem"}) is None
+
+
+def pieces(counts: xr.Dataset, size: int = 1) -> list[xr.Dataset]:
+    return [counts.isel(time=slice(start, start + size)) for start in range(0, counts.sizes["time"], size)]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_stream_gives_the_file_that_the_whole_gives(tmp_path: Path, size: int) -> None:
+    """Pieces written one after the other read back as the whole dataset, text, NaN and milliseconds included."""
+    counts, told = make_counts(), list[int]()
+    counts["level"] = ("channel", [1.0, 2.0, 3.0], attributes("background_rate"))
+    counts["spectrum"] = (("channel", "time"), counts["counts"].to_numpy().T.astype(np.float32))
+    provenance = make_provenance(tmp_path)
+    path = write_stream(pieces(counts, size), tmp_path / "a.nc", provenance=provenance, progress=told.append)
+    assert_same(open_dataset(path), counts)
+    xr.testing.assert_identical(
+        open_dataset(path), open_dataset(write_dataset(counts, tmp_path / "b.nc", provenance=provenance))
+    )
+    assert told == [*range(size, 4, size), 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda piece: piece.drop_vars("quality"), AxisError, "piece 2 holds nothing as 'quality'"),
+        (lambda piece: piece.isel(channel=[0]), AxisError, "piece 2 holds .*'channel': 1.* as 'counts'"),
+        (lambda piece: piece.assign(counts=piece["counts"].astype("float32")), AxisError, "piece 2 holds .*float32"),
+        (
+            lambda piece: piece.assign_coords(time=piece["time"] + np.timedelta64(1, "us")),
+            DataError,
+            "piece 2, variable 'time' holds times between whole milliseconds",
+        ),
+    ],
+)
+def test_pieces_that_do_not_fit_leave_no_file(tmp_path: Path, change, error, match) -> None:  # type: ignore[no-untyped-def]
+    """A piece unlike the first is refused by its number, and nothing stays on disk."""
+    first, second, *_ = pieces(make_counts())
+    with pytest.raises(error, match=match):
+        write_stream([first, change(second)], tmp_path / "a.nc")
+    assert os.listdir(tmp_path) == []
+
+
+def test_stream_of_nothing_is_refused(tmp_path: Path) -> None:
+    """No piece, a piece without time, and a format that cannot grow are refused."""
+    with pytest.raises(DataError, match="no piece to write"):
+        write_stream([], tmp_path / "a.nc")
+    with pytest.raises(AxisError, match=r"piece 1 has dimensions .*; expected 'time'"):
+        write_stream([make_counts().isel(time=0)], tmp_path / "a.nc")
+    with pytest.raises(DataError, match=r"found suffix '.csv'.*expected one of .nc"):
+        write_stream([make_counts()], tmp_path / "a.csv")
+    assert os.listdir(tmp_path) == []

@@ -191,7 +191,7 @@ def test_drawing_keeps_no_global_state() -> None:
     code = (
         "import sys, matplotlib; matplotlib.rcParams['font.size'] = 33\n"
         "import particleflux.plot as p\n"
-        "with p._style(): pass\n"
+        "with p.panels.style(): pass\n"
         "assert matplotlib.rcParams['font.size'] == 33\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 import xarray as xr
 
 from particleflux.demo import Event
-from particleflux.errors import ArtefactError, AxisError, DataError
+from particleflux.errors import ArtefactError, AxisError, DataError, MissingDataError
 from particleflux.instruments import load_instrument
 from particleflux.names import Quality, attributes
 from particleflux.reconstruct import check_response, load_method, prepare, reconstruct
+from particleflux.simulate import Range, Simulation
 from particleflux.summary import summarise
 
 RADEM = load_instrument("radem")
@@ -134,3 +136,129 @@ def test_summary_counts_every_sample(counts: xr.Dataset) -> None:
         reconstruct(counts, method=ExcessUnfolder(), every="1h").assign_attrs(background_source="instrument")
     )
     assert assumed.background.startswith("the quiet level of the instrument file")
+
+
+def moved(counts: xr.Dataset, start: str) -> xr.Dataset:
+    """Give the same counts at other times, with the configuration looked up anew."""
+    time = np.datetime64(start, "ns") + (counts["time"] - counts["time"][0]).to_numpy()
+    return counts.drop_vars("configuration").assign_coords(time=time)
+
+
+def test_time_without_a_response_is_told_once(counts: xr.Dataset) -> None:
+    """From the day the configuration changed on, samples are flagged, and one warning says from when and how many."""
+    late = moved(counts.isel(time=slice(0, 120)), "2024-07-09T10:00")
+    with pytest.warns(UserWarning, match="no response of radem is public") as said:
+        prepared = prepare(late, background=RADEM.quiet_background(), every=None)
+    assert len(said) == 1
+    message = str(said[0].message)
+    assert "60 of the 120 samples of the counts, the first at 2024-07-09T11:00:00 UTC" in message
+    assert "a response is known from 2023-08-31T00:00:00 to 2024-07-09T10:59:29" in message
+    flagged = (prepared.counts["quality"].to_numpy() & Quality.UNKNOWN_CONFIGURATION.value) != 0
+    np.testing.assert_array_equal(flagged, np.arange(120) >= 60)
+
+
+def test_only_time_without_a_response_is_an_error(counts: xr.Dataset) -> None:
+    """Where no sample has a response there is nothing to reconstruct, and the configuration is named."""
+    late = moved(counts.isel(time=slice(0, 120)), "2024-08-10T00:00")
+    with pytest.raises(MissingDataError, match=r"public for all 120 samples .*configuration 3, .* PDH3 changed"):
+        prepare(late, background=RADEM.quiet_background())
+    early = moved(counts.isel(time=slice(0, 120)), "2023-08-01T00:00")
+    with pytest.raises(MissingDataError, match="no configuration known"):
+        prepare(early, background=RADEM.quiet_background())
+
+
+def test_windows_not_to_be_used_are_told_once_each(counts: xr.Dataset) -> None:
+    """Each window is one warning with its reason, its span and the number of samples; the rest stays usable."""
+    early = moved(counts.isel(time=slice(0, 120)), "2024-04-29T23:00")
+    both = xr.concat([early, moved(counts.isel(time=slice(0, 60)), "2024-05-25T00:00")], "time", data_vars="minimal")
+    with pytest.warns(UserWarning, match="not to be used") as said:
+        prepared = prepare(both, background=RADEM.quiet_background(), every=None)
+    first, second = (str(item.message) for item in said)
+    assert first.startswith("60 of the 180 samples of the counts lie in 2024-04-30T00:00:00 to 2024-05-01T00:00:00")
+    assert "(software test)" in first
+    assert "(threshold scans)" in second
+    assert ((prepared.counts["quality"].to_numpy() & Quality.DO_NOT_USE.value) != 0).sum() == 120
+
+
+def test_background_counts_not_to_be_used_are_told(counts: xr.Dataset) -> None:
+    """What is left out of the background counts is said as well."""
+    quiet = moved(counts.isel(time=slice(0, 30 * 60)), "2024-04-29T12:00")
+    with pytest.warns(UserWarning, match=r"the background counts lie in .*software test\): left out"):
+        prepare(counts, background=quiet)
+
+
+def test_background_among_the_counts_is_used_as_it_is(counts: xr.Dataset) -> None:
+    """Rates at the times of the counts are averaged as the counts are summed; another background still wins."""
+    rate = np.linspace(1.0, 2.0, counts.sizes["time"])[:, None] * np.ones(counts.sizes["channel"])
+    own = counts.assign(
+        background_rate=(("time", "channel"), rate, attributes("background_rate")),
+        background_rate_std=(("time", "channel"), 0.1 * rate, attributes("background_rate_std")),
+    )
+    prepared = prepare(own, every="1h")
+    expected = rate[:, 0].reshape(38, 60).mean(axis=1)
+    np.testing.assert_allclose(prepared.background["background_rate"].sel(channel="PDH4"), expected)
+    np.testing.assert_allclose(prepared.background["background_rate_std"].sel(channel="PDH4"), 0.1 * expected)
+    spectra = prepared.unfold(ExcessUnfolder())
+    assert spectra.attrs["background_source"] == "file"
+    assert summarise(spectra).background == "the one that the file of counts holds"
+    assert "background_rate" not in prepared.counts
+    assert prepare(own, background="auto", every="1h").background.attrs["source"] == "auto"
+    with pytest.raises(AxisError, match="no variable 'background_rate_std'"):
+        prepare(own.drop_vars("background_rate_std"))
+
+
+def test_background_per_channel_among_the_counts_is_followed(counts: xr.Dataset) -> None:
+    """Rates without time are a reference: the monitors give the level, as for a background given beside the counts."""
+    own = counts.merge(RADEM.quiet_background())
+    beside = prepare(counts, background=RADEM.quiet_background(), every="1h")
+    within = prepare(own.assign_attrs(counts.attrs), every="1h")
+    xr.testing.assert_allclose(within.background["background_rate"], beside.background["background_rate"])
+
+
+def independent(n: int = 300, **settings: object) -> xr.Dataset:
+    return Simulation.of_instrument(RADEM, **settings).sample(n, seed=4)
+
+
+def test_independent_samples_stay_as_they_are() -> None:
+    """Simulated samples are not summed, get no flag from their neighbours, and keep the background they came with."""
+    samples = independent(signal_counts=Range(10.0, 1e4, log=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prepared = prepare(samples)
+    assert prepared.length is None
+    np.testing.assert_array_equal(prepared.counts["counts"], samples["counts"])
+    np.testing.assert_array_equal(prepared.background["background_rate"], samples["background_rate"])
+    assert (prepared.counts["quality"] == 0).all()
+    spectra = prepared.unfold(ExcessUnfolder())
+    assert spectra.attrs["background_source"] == "file"
+    assert spectra.attrs["independent_samples"] == 1
+    assert "flux_true" not in spectra
+
+
+def test_independent_samples_without_particles_are_not_called_dead() -> None:
+    """No background and few counts are what was simulated, and no fault of the detector."""
+    prepared = prepare(independent(background_level=Range(0.0, 0.0), signal_counts=Range(0.1, 1.0)))
+    assert (prepared.counts["quality"] == 0).all()
+
+
+def test_independent_samples_keep_the_limit_and_their_own_flags() -> None:
+    """A rate beyond a channel's limit is flagged whatever the times mean, and a flag in the file stays."""
+    samples = independent(5)
+    samples["counts"][1, 0] = 1e12
+    samples["quality"][2] = Quality.SPIKE
+    quality = prepare(samples).counts["quality"].to_numpy()
+    assert (quality & Quality.SATURATED.value).astype(bool).tolist() == [False, True, False, False, False]
+    assert quality[2] == Quality.SPIKE
+
+
+def test_independent_samples_refuse_what_needs_a_course_in_time() -> None:
+    """Summing them or looking for quiet time among them is refused; a background given beside them is not followed."""
+    samples = independent(20)
+    with pytest.raises(DataError, match=r"an accumulation of 1h was asked for, but the samples are independent"):
+        prepare(samples, every="1h")
+    with pytest.raises(DataError, match="no quiet time can be found among them; give a background"):
+        prepare(samples, background="auto")
+    level = RADEM.quiet_background()
+    held = prepare(samples, background=level, every=None).background["background_rate"]
+    assert held.dims == ("time", "channel")
+    np.testing.assert_array_equal(held.isel(time=7), level["background_rate"])

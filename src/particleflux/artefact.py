@@ -78,7 +78,10 @@ class Artefact:
         shipped = list_artefacts()
         folder = shipped.get(path, Path(path)) if isinstance(path, str) else path
         if not folder.is_dir():
-            msg = f"no model {str(path)!r}: expected a folder with {CARD_NAME}, or one of {sorted(shipped)}"
+            msg = (
+                f"no model {str(path)!r}: expected a folder with {CARD_NAME}, or one that ships ({sorted(shipped)}); "
+                "correct the name, or train one with `particleflux train`"
+            )
             raise ArtefactError(msg)
         card = _read_card(folder / CARD_NAME)
         networks = {}

@@ -293,7 +293,7 @@ def _length(every: str, cadence: float) -> int:
     if not length.total_seconds() >= max(cadence, 1e-9):  # NaT fails as well
         msg = (
             f"every={every!r} is shorter than the accumulation of the samples, {cadence:g} s: counts cannot be split; "
-            "give a longer one, or None to keep the samples"
+            "give a longer one, or keep the samples as they are (`--every native`, or every=None)"
         )
         raise DataError(msg)
     return int(length.value)

@@ -65,6 +65,7 @@ def summarise(spectra: xr.Dataset) -> Summary:
     words = {
         "auto": "measured from quiet time in the data",
         "files": "measured from the background files",
+        "file": "the one that the file of counts holds",
         "instrument": "the quiet level of the instrument file, for want of quiet data",
     }
     return Summary(

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from particleflux.errors import AxisError, DataError, MissingDataError, ParticleFluxError, UnitError
+from particleflux.instruments import load_instrument
 from particleflux.io import open_counts, open_radem
-from particleflux.names import Quality, require
+from particleflux.names import Quality, attributes, require
 
 CSV = """time,exposure,PDH1,PDH3,EDH8
 2024-05-15T12:00:00Z,60,5,22,800
@@ -219,4 +222,60 @@ def test_broken_netcdf_is_named(netcdf, size):
     path = netcdf()
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(DataError, match=r"counts.nc cannot be read as NetCDF-4"):
+        open_counts(path)
+
+
+def with_background(counts, dims=("time", "channel")):
+    sizes = [counts.sizes[dim] for dim in dims]
+    for name, value in (("background_rate", 0.5), ("background_rate_std", 0.1)):
+        counts[name] = (dims, np.full(sizes, value), attributes(name))
+    return counts
+
+
+@pytest.mark.parametrize("dims", [("time", "channel"), ("channel", "time"), ("channel",)])
+def test_background_in_the_file_is_read_through(netcdf, dims):
+    """A background along channel, or time and channel, comes with the counts, its channels in their order."""
+
+    def change(counts):
+        counts = with_background(counts, dims)
+        counts["background_rate"].loc[{"channel": "PDH2"}] = 7.0
+        return counts.isel(channel=slice(None, None, -1))
+
+    counts = open_counts(netcdf(change))
+    require(counts, "background_rate", "background_rate_std")
+    assert (counts["background_rate"].sel(channel="PDH2") == 7.0).all()
+    assert counts["background_rate"].dims == ("channel",) if len(dims) == 1 else ("time", "channel")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda c: with_background(c).drop_vars("background_rate_std"), AxisError, "no variable 'background_rate_std'"),
+        (lambda c: with_background(c, ("time",)), AxisError, "background_rate has dimensions .*; expected channel"),
+        (
+            lambda c: with_background(c).assign(background_rate=c["counts"]),
+            UnitError,
+            "'background_rate' has units '1', expected 's-1'",
+        ),
+    ],
+)
+def test_background_that_cannot_be_used_is_refused(netcdf, change, error, match):
+    """Half a background, one of other dimensions or of another unit is refused with the file."""
+    with pytest.raises(error, match=rf"counts.nc.*{match}"):
+        open_counts(netcdf(change))
+
+
+def test_background_in_a_table_is_refused(csv):
+    """A column of background rates says which format takes them."""
+    with pytest.raises(AxisError, match=r"'background_rate_PDH1'.*give counts with their background as NetCDF"):
+        open_counts(csv(CSV.replace("EDH8", "background_rate_PDH1")))
+
+
+def test_instrument_of_ones_own_is_taken(netcdf, csv):
+    """Counts of an instrument that does not ship are read where its description is given, and refused without."""
+    own = dataclasses.replace(load_instrument("radem"), name="mine")
+    assert open_counts(csv(), instrument=own).attrs["instrument"] == "mine"
+    path = netcdf(lambda counts: counts.assign_attrs(instrument="mine"))
+    assert open_counts(path, instrument=own).attrs["instrument"] == "mine"
+    with pytest.raises(MissingDataError, match=r"counts.nc: counts of 'mine', which does not ship"):
         open_counts(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from particleflux.errors import AxisError, DataError
 from particleflux.export.document import open_json, write_json
 from particleflux.export.files import FORMATS, check_writable, choose_format, replacing
 from particleflux.export.istp import open_cdf, write_cdf
-from particleflux.export.netcdf import open_netcdf, write_netcdf
+from particleflux.export.netcdf import open_netcdf, write_netcdf, write_pieces
 from particleflux.export.provenance import Provenance
 from particleflux.export.table import open_csv, write_csv
 from particleflux.names import VARIABLES, Quality, attributes, require
@@ -33,6 +33,7 @@ __all__ = [
     "replacing",
     "write_dataset",
     "write_spectra",
+    "write_stream",
 ]
 
 
@@ -104,6 +105,46 @@ def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str], *, provenan
             write_csv(described, temporary)
         else:
             write_json(described, temporary)
+    return path
+
+
+def write_stream(
+    pieces: Iterable[xr.Dataset],
+    path: str | os.PathLike[str],
+    *,
+    provenance: Provenance | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Path:
+    """Write pieces of one dataset one after the other as NetCDF-4, in the memory of one piece.
+
+    Parameters
+    ----------
+    pieces : iterable of Dataset, dims (time, ...)
+        Alike but for what varies along time, such as `particleflux.simulate.Simulation.stream` gives them; labels and
+        attributes are those of the first.
+    path : path-like
+        A file ending in .nc; an existing one is replaced once all pieces are written.
+    provenance : Provenance, optional
+        Where the data came from; kept in the file.
+    progress : callable, optional
+        Told the samples written so far.
+
+    Returns
+    -------
+    Path
+        The file, which `open_dataset` reads like any other.
+
+    Raises
+    ------
+    DataError
+        If the suffix is another, there is no piece, or the file cannot be written.
+    AxisError
+        If the pieces do not fit together.
+    """
+    path = Path(path)
+    choose_format(path, (".nc",))
+    with replacing(path) as temporary:
+        write_pieces((_describe(piece, provenance) for piece in pieces), temporary, progress)
     return path
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from particleflux.errors import AxisError, DataError, MissingDataError, UnitError
-from particleflux.instruments import load_instrument
+from particleflux.instruments import Instrument, load_instrument
 from particleflux.io.paths import PathLike
 from particleflux.names import VARIABLES, Quality, attributes, require
 
@@ -23,21 +23,26 @@ _HEADING = re.compile(r"(?P<name>[^\[(]*?)\s*(?:[\[(](?P<units>[^\])]*)[\])])?")
 _UNITS = {"time": {"UTC"}, "exposure": {"s"}, "quality": {"1"}, "configuration": {"1"}}
 _COUNT_UNITS = {"1", "counts", "count"}
 _BLANK = {"", "nan", "NaN", "NA"}
+_BACKGROUND = ("background_rate", "background_rate_std")
 
 
-def open_counts(path: PathLike, *, instrument: str = "radem") -> xr.Dataset:
+def open_counts(path: PathLike, *, instrument: str | Instrument = "radem") -> xr.Dataset:
     """Read counts from NetCDF (`.nc`, `.nc4`, `.netcdf`, `.h5`) or CSV (`.csv`).
 
     A CSV file has a heading line with `time` (ISO 8601, UTC unless it carries a zone), `exposure` in s, one column of
     counts per channel, and if wanted `quality` and `configuration`. A heading may carry its unit, "exposure [s]". An
     empty count is missing; lines that begin with # are comments.
 
+    A NetCDF file may hold `background_rate` and `background_rate_std` (s-1) with dims (time, channel) or (channel);
+    what else it holds is passed through.
+
     Parameters
     ----------
     path : path
         The file.
-    instrument : str
-        The instrument of a CSV file. A NetCDF file names its own in the attribute `instrument`.
+    instrument : str or Instrument
+        The instrument of a CSV file, by name or file. A NetCDF file names its own in the attribute `instrument`; it is
+        looked up among those that ship unless it has the name of the one given here.
 
     Returns
     -------
@@ -63,9 +68,9 @@ def open_counts(path: PathLike, *, instrument: str = "radem") -> xr.Dataset:
         raise MissingDataError(msg)
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        counts = _from_csv(path, instrument)
+        counts = _from_csv(path, _described(instrument))
     elif suffix in _NETCDF:
-        counts = _from_netcdf(path)
+        counts = _from_netcdf(path, instrument)
     else:
         msg = f"{path} ends in {suffix!r}: expected .csv or one of {', '.join(sorted(_NETCDF))}; rename or convert it"
         raise DataError(msg)
@@ -75,8 +80,12 @@ def open_counts(path: PathLike, *, instrument: str = "radem") -> xr.Dataset:
     return _flagged(_sorted_unique(counts, path))
 
 
-def _from_csv(path: Path, instrument: str) -> xr.Dataset:
-    known = tuple(load_instrument(instrument).channels)
+def _described(instrument: str | Instrument) -> Instrument:
+    return load_instrument(instrument) if isinstance(instrument, str) else instrument
+
+
+def _from_csv(path: Path, instrument: Instrument) -> xr.Dataset:
+    known = instrument.channels
     try:
         cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, comment="#", encoding="utf-8-sig")
     except pd.errors.EmptyDataError as error:
@@ -108,12 +117,12 @@ def _from_csv(path: Path, instrument: str) -> xr.Dataset:
             "quality": ("time", quality),
         },
         coords=coords,
-        attrs={"instrument": instrument, "source_files": [path.name]},
+        attrs={"instrument": instrument.name, "source_files": [path.name]},
     )
-    return _labelled(counts, configuration)
+    return _labelled(counts, configuration, instrument)
 
 
-def _from_netcdf(path: Path) -> xr.Dataset:
+def _from_netcdf(path: Path, given: str | Instrument) -> xr.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", xr.SerializationWarning)  # about times the checks below refuse
@@ -125,14 +134,15 @@ def _from_netcdf(path: Path) -> xr.Dataset:
             f"{path} cannot be read as NetCDF-4 ({type(error).__name__}: {error}); write it again or give another file"
         )
         raise DataError(msg) from error
-    instrument = counts.attrs.get("instrument")
-    if not isinstance(instrument, str):
-        msg = (
-            f"{path}: attribute 'instrument' is {instrument!r}; expected a name such as 'radem'; set it and write again"
-        )
+    name = counts.attrs.get("instrument")
+    if not isinstance(name, str):
+        msg = f"{path}: attribute 'instrument' is {name!r}; expected a name such as 'radem'; set it and write again"
         raise DataError(msg)
-    known = tuple(load_instrument(instrument).channels)
+    instrument = given if isinstance(given, Instrument) and given.name == name else _named(name, path)
+    known = instrument.channels
     present = [name for name in ("quality", "configuration") if name in counts.variables]
+    if any(name in counts.variables for name in _BACKGROUND):
+        present += _BACKGROUND
     try:
         require(counts, "counts", "exposure", *present)
     except (AxisError, UnitError) as error:
@@ -160,6 +170,11 @@ def _from_netcdf(path: Path) -> xr.Dataset:
         if counts[name].dtype.kind not in "iuf":
             msg = f"{path}: {name} is {counts[name].dtype}; expected numbers; write it again as such"
             raise DataError(msg)
+        if name in _BACKGROUND and set(counts[name].dims) not in ({"channel"}, {"time", "channel"}):
+            msg = (
+                f"{path}: {name} has dimensions {counts[name].dims}; expected channel, or time and channel; average it"
+            )
+            raise AxisError(msg)
     counts = counts.assign_coords(channel=channels, time=counts["time"].astype("datetime64[ns]"))
     counts = counts.sel(channel=[name for name in known if name in channels]).transpose("time", "channel", ...)
     if "quality" not in counts:
@@ -170,12 +185,19 @@ def _from_netcdf(path: Path) -> xr.Dataset:
     sources = counts.attrs.get("source_files", path.name)
     counts.attrs["source_files"] = [sources] if isinstance(sources, str) else [str(name) for name in sources]
     configuration = counts["configuration"].to_numpy() if "configuration" in present else None
-    return _labelled(counts, configuration)
+    return _labelled(counts, configuration, instrument)
 
 
-def _labelled(counts: xr.Dataset, configuration: npt.NDArray[np.int32] | None) -> xr.Dataset:
+def _named(name: str, path: Path) -> Instrument:
+    try:
+        return load_instrument(name)
+    except MissingDataError as error:
+        msg = f"{path}: counts of {name!r}, which does not ship with this package; name its TOML file as the instrument"
+        raise MissingDataError(msg) from error
+
+
+def _labelled(counts: xr.Dataset, configuration: npt.NDArray[np.int32] | None, instrument: Instrument) -> xr.Dataset:
     if configuration is None:
-        instrument = load_instrument(str(counts.attrs["instrument"]))
         configuration = instrument.configuration_at(counts["time"].to_numpy()).astype(np.int32)
     counts = counts.assign_coords(configuration=("time", np.asarray(configuration, dtype=np.int32)))
     for name in ("counts", "exposure", "quality", "configuration"):
@@ -190,9 +212,9 @@ def _column(heading: str, known: tuple[str, ...], path: Path) -> str:
     match = _HEADING.fullmatch(heading.strip())
     name = heading.strip() if match is None else match["name"]
     if name not in _UNITS and name not in known:
-        msg = (
-            f"{path}: unknown column {heading!r}; expected {', '.join(_UNITS)} and channels {', '.join(known)}; "
-            "rename or remove it"
+        more = name.startswith(_BACKGROUND[0])
+        msg = f"{path}: unknown column {heading!r}; expected {', '.join(_UNITS)} and channels {', '.join(known)}; " + (
+            "give counts with their background as NetCDF" if more else "rename or remove it"
         )
         raise AxisError(msg)
     units = None if match is None else match["units"]

@@ -64,6 +64,8 @@ class Simulation:
     use_rate_table : bool
         Fold through a spline of the rates over index and rollover energy (rolling power law only): exact to 1e-5
         and a hundred times faster, for training sets of millions.
+    instrument : str
+        Name of the instrument that shows these counts; empty for a response of no known instrument.
     """
 
     response: Response
@@ -78,6 +80,7 @@ class Simulation:
     background_error: Range = NONE
     response_error: Range = NONE
     use_rate_table: bool = False
+    instrument: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be simulated."""
@@ -133,6 +136,7 @@ class Simulation:
         response = response.select(channels) if channels else response
         rates = {name: instrument.quiet_rate[name] for name in response.channels}
         settings.setdefault("reference_channel", instrument.ensemble.bins[0][0])
+        settings.setdefault("instrument", instrument.name)
         return cls(response, rates, **settings)  # type: ignore[arg-type]
 
     @property
@@ -229,7 +233,8 @@ class Simulation:
             msg = f"{n} samples asked for: expected at least 1"
             raise DataError(msg)
         drawn = self.draw(n, np.random.default_rng([seed, first]))
-        return label_draw(drawn, self.channels, seed=seed, first=first)
+        sample = label_draw(drawn, self.channels, seed=seed, first=first)
+        return sample.assign_attrs(instrument=self.instrument) if self.instrument else sample
 
     def stream(self, n: int, *, seed: int, chunk: int = 10_000) -> Iterator[xr.Dataset]:
         """Simulate in pieces, so that any number of samples fits in memory.

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from particleflux._terminal import Show
+from particleflux.cli.terminal import Show
 from particleflux.errors import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from particleflux.instruments import Instrument
+    from particleflux.io.times import TimeRange
+
 COUNTS_SUFFIXES = (".nc", ".csv")
+#: A label beside the data is passed over by the reader.
+INPUT_SUFFIXES = (*COUNTS_SUFFIXES, ".cdf", ".lblx")
 
 
 def refuse(option: str, problem: str) -> NoReturn:
@@ -73,7 +78,7 @@ def parse_length(text: str) -> str | None:
     Returns
     -------
     str or None
-        The same; None for the native cadence.
+        The same; None for the native cadence, "auto" for the usual one.
 
     Raises
     ------
@@ -82,8 +87,8 @@ def parse_length(text: str) -> str | None:
     """
     import pandas as pd
 
-    if text == "native":
-        return None
+    if text in ("native", "auto"):
+        return None if text == "native" else text
     try:
         good = pd.Timedelta(text) > pd.Timedelta(0)
     except ValueError:
@@ -93,8 +98,34 @@ def parse_length(text: str) -> str | None:
     return text
 
 
+def parse_span(start: str | None, stop: str | None) -> TimeRange:
+    """Read the ends of the range.
+
+    Parameters
+    ----------
+    start, stop : str or None
+        As given to --start and --stop.
+
+    Returns
+    -------
+    TimeRange
+        The half-open range of UTC instants.
+
+    Raises
+    ------
+    DataError
+        If an end is no time, or the range is empty.
+    """
+    from particleflux.io.times import TimeRange
+
+    try:
+        return TimeRange.parse(start, stop)
+    except DataError as error:
+        refuse("--start, --stop", str(error))
+
+
 def open_files(
-    names: Sequence[str], instrument: str, start: str | None, stop: str | None, show: Show
+    names: Sequence[str], instrument: Instrument, start: str | None, stop: str | None, show: Show
 ) -> tuple[xr.Dataset, list[Path]]:
     """Read counts from RADEM files, folders and patterns, or from one file of counts; and list the files read.
 
@@ -102,8 +133,8 @@ def open_files(
     ----------
     names : sequence of str
         What the user named.
-    instrument : str
-        Name of the instrument.
+    instrument : Instrument
+        What counted.
     start, stop : str or None
         Ends of the range, UTC.
     show : Show
@@ -125,29 +156,41 @@ def open_files(
 
     from particleflux.io import open_counts, open_radem
     from particleflux.io.paths import select_radem_files
-    from particleflux.io.times import TimeRange
 
-    span = TimeRange.parse(start, stop)
+    span = parse_span(start, stop)
     tables = [name for name in names if Path(name).suffix.lower() in COUNTS_SUFFIXES]
     if tables and len(names) > 1:
         msg = f"{tables[0]}: found together with other files; give one .nc or .csv of counts, or CDF files only"
         raise DataError(msg)
+    others = [name for name in names if Path(name).is_file() and Path(name).suffix.lower() not in INPUT_SUFFIXES]
+    if others:
+        msg = (
+            f"{others[0]}: expected RADEM .cdf files, folders or patterns of them, or one .nc or .csv of counts; "
+            "give one of those"
+        )
+        raise DataError(msg)
     if not tables:
-        if instrument != "radem":
-            msg = f"{names[0]}: CDF files are read as RADEM's, but the instrument is {instrument!r}; give .nc or .csv"
+        if instrument.name != "radem":
+            msg = (
+                f"{names[0]}: CDF files are read as RADEM's, but --instrument is {instrument.name!r}; give .nc or .csv"
+            )
             raise DataError(msg)
         counts = open_radem(names, start=start, stop=stop, progress=show)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said when the files were read
             return counts, [file.path for file in select_radem_files(names, span)]
     counts = open_counts(tables[0], instrument=instrument)
+    if counts.attrs["instrument"] != instrument.name:
+        msg = (
+            f"{tables[0]}: holds counts of {counts.attrs['instrument']!r}, but --instrument is {instrument.name!r}; "
+            "give the file or the instrument that belongs to it"
+        )
+        raise DataError(msg)
     time = counts["time"].to_numpy()
-    inside = np.ones(len(time), dtype=bool)
-    if span.start is not None:
-        inside &= time >= span.start
-    if span.stop is not None:
-        inside &= time < span.stop
+    inside = span.contains(time)
     if not inside.any():
-        msg = f"{tables[0]}: no sample in {start} to {stop}; it holds {time[0]} to {time[-1]}: give another range"
+        asked = f"{start or 'the beginning'} to {stop or 'the end'}"
+        ends = " to ".join(np.datetime_as_string(time[[0, -1]], unit="s"))
+        msg = f"{tables[0]}: no sample in {asked}; it holds {ends} UTC: give another --start or --stop"
         raise DataError(msg)
     return counts.isel(time=inside), [Path(tables[0])]

@@ -1,11 +1,9 @@
-"""Labelled result -> figure. The only module that imports matplotlib; it needs no display and keeps no global state."""
+"""The panels of a figure: what is drawn where, and in which colours."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -13,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
@@ -22,18 +18,13 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 from particleflux._figure_data import (
     break_at_gaps,
     cadence,
-    choose_energies,
-    choose_samples,
     find_stretches,
     flux_limits,
     flux_name,
     interpolate_truth,
     positive,
-    raised_flags,
 )
-from particleflux.errors import AxisError, MissingDataError
-from particleflux.export.files import FIGURE_SUFFIXES, choose_format, replacing
-from particleflux.names import UNUSABLE, Quality, require
+from particleflux.names import UNUSABLE, Quality
 
 Array = npt.NDArray[Any]
 
@@ -60,147 +51,8 @@ STYLE = {
 }
 
 
-def plot_reconstruction(
-    counts: xr.Dataset,
-    spectra: xr.Dataset,
-    *,
-    background: xr.Dataset | None = None,
-    truth: xr.Dataset | None = None,
-    energies: Sequence[float] | None = None,
-) -> Figure:
-    """Draw the count rates, the flags, the flux over time and three spectra of one reconstruction.
-
-    Parameters
-    ----------
-    counts : Dataset, dims (time, channel)
-        `counts` (1) and `exposure` (s).
-    spectra : Dataset, dims (time, energy)
-        `flux` and its four bounds, `quality`.
-    background : Dataset, dims (channel) or (time, channel), optional
-        `background_rate` (s-1), drawn dotted.
-    truth : Dataset, dims (time, energy), optional
-        `flux_true`, drawn dashed.
-    energies : sequence of float, optional
-        Energies (MeV) whose flux to draw over time; five spread over the axis by default.
-
-    Returns
-    -------
-    Figure
-        Not bound to any window; write it with `write_figure`.
-
-    Raises
-    ------
-    AxisError
-        If a variable or dimension is missing.
-    UnitError
-        If a unit is absent or another one.
-    MissingDataError
-        If counts and spectra share no time.
-    """
-    require(counts, "counts", "exposure")
-    require(spectra, "flux", "energy")
-    # Counts may reach beyond the spectra; what lies outside the picture must not set its scale.
-    n_spectra, n_counts = spectra.sizes.get("time", 0), counts.sizes["time"]
-    if n_spectra:
-        first, last = spectra["time"].to_numpy()[[0, -1]]
-        counts = counts.sel(time=slice(first, last + cadence(spectra)))
-    if not counts.sizes["time"] or not n_spectra:
-        msg = f"nothing to draw: {n_counts} samples of counts and {n_spectra} of spectra share no time; give both"
-        raise MissingDataError(msg)
-    flags = raised_flags(spectra)
-    samples = choose_samples(spectra)
-    with _style():
-        figure = Figure(figsize=(9, 9.2 + 0.16 * len(flags)), layout=ConstrainedLayoutEngine(h_pad=0.05, w_pad=0.06))
-        parts: Any = figure.subfigures(2, 1, height_ratios=[6.2 + 0.16 * len(flags), 3])
-        rows = [2.6, *([0.16 * len(flags)] if flags else []), 3.2]
-        axes = list(parts[0].subplots(len(rows), 1, sharex=True, height_ratios=rows, squeeze=False)[:, 0])
-        _draw_rates(axes[0], counts, background)
-        _draw_flux(axes[-1], spectra, truth, choose_energies(spectra, energies), samples)
-        if flags:
-            _draw_flags(axes[1], spectra, flags)
-        for axis in (axes[0], axes[-1]):
-            _shade_unusable(axis, spectra)
-        _set_dates(axes[-1], spectra)
-        figure.align_ylabels([axes[0], axes[-1]])
-        _draw_samples(parts[1], spectra, truth, samples)
-    return figure
-
-
-def plot_spectrum(spectrum: xr.Dataset, reference: xr.Dataset | None = None) -> Figure:
-    """Draw one spectrum with its intervals.
-
-    Parameters
-    ----------
-    spectrum : Dataset, dims (energy)
-        `flux` and, where present, its bounds at one time.
-    reference : Dataset, dims (energy), optional
-        `flux` or `flux_true` to compare with; its attribute `label` names it.
-
-    Returns
-    -------
-    Figure
-        Not bound to any window; write it with `write_figure`.
-
-    Raises
-    ------
-    AxisError
-        If the spectrum has other dimensions than energy.
-    UnitError
-        If a unit is absent or another one.
-    """
-    for dataset in (spectrum, reference):
-        if dataset is None:
-            continue
-        name = flux_name(dataset)
-        require(dataset, name, "energy")
-        if dataset[name].dims != ("energy",):
-            msg = (
-                f"{name} has dimensions {dataset[name].dims}, expected ('energy',): select one time with .isel(time=0)"
-            )
-            raise AxisError(msg)
-    with _style():
-        figure = Figure(figsize=(5, 4), layout="constrained")
-        axis = figure.subplots()
-        handles = _draw_spectrum(axis, spectrum)
-        if reference is not None:
-            label = str(reference.attrs.get("label", "reference"))
-            energy, flux = reference["energy"], reference[flux_name(reference)]
-            handles += axis.plot(energy, positive(flux), color="black", ls="--", label=label)
-        axis.set_ylabel(FLUX_LABEL)
-        axis.set_ylim(*flux_limits(spectrum))
-        axis.legend(handles=handles, loc="upper right")
-    return figure
-
-
-def write_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write a figure, whole or not at all.
-
-    Parameters
-    ----------
-    figure : Figure
-        What a `plot_*` function gave.
-    path : path-like
-        A file ending in .png, .pdf or .svg; an existing one is replaced.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    DataError
-        If the suffix is unknown or the file cannot be written.
-    """
-    path = Path(path)
-    suffix = choose_format(path, FIGURE_SUFFIXES)
-    with replacing(path) as temporary, mpl.rc_context({"svg.fonttype": "none"}):
-        figure.savefig(temporary, format=suffix[1:], dpi=150)
-    return path
-
-
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()  # a user's matplotlibrc must not break a layout it was not made for
         mpl.rcParams.update(STYLE)
@@ -212,7 +64,7 @@ def _colours(n: int) -> list[Any]:
     return [mpl.colormaps["viridis"](value) for value in np.linspace(0.0, 0.86, n)]
 
 
-def _draw_rates(axis: Any, counts: xr.Dataset, background: xr.Dataset | None) -> None:
+def draw_rates(axis: Any, counts: xr.Dataset, background: xr.Dataset | None) -> None:
     names = [str(name) for name in counts["channel"].to_numpy()]
     channels = [name for name in names if name.startswith("PDH")] or names
     rate = (counts["counts"] / counts["exposure"]).transpose("time", "channel")
@@ -236,7 +88,7 @@ def _draw_rates(axis: Any, counts: xr.Dataset, background: xr.Dataset | None) ->
     _legend(axis, handles)
 
 
-def _draw_flux(
+def draw_flux(
     axis: Any, spectra: xr.Dataset, truth: xr.Dataset | None, energies: Sequence[float], samples: dict[str, int]
 ) -> None:
     time = spectra["time"].to_numpy()
@@ -277,7 +129,7 @@ def _draw_flux(
     _legend(axis, handles)
 
 
-def _draw_flags(axis: Any, spectra: xr.Dataset, flags: list[Quality]) -> None:
+def draw_flags(axis: Any, spectra: xr.Dataset, flags: list[Quality]) -> None:
     quality = spectra["quality"].to_numpy()
     for row, flag in enumerate(flags):
         for start, stop in find_stretches(spectra, (quality & flag.value) != 0):
@@ -293,14 +145,14 @@ def _draw_flags(axis: Any, spectra: xr.Dataset, flags: list[Quality]) -> None:
     _legend(axis, [*handles, Patch(color=BLUE, label="note")] if len(flags) > 1 else handles)
 
 
-def _shade_unusable(axis: Any, spectra: xr.Dataset) -> None:
+def shade_unusable(axis: Any, spectra: xr.Dataset) -> None:
     if "quality" in spectra:
         unusable = (spectra["quality"].to_numpy() & (UNUSABLE | Quality.NOT_PROCESSED).value) != 0
         for start, stop in find_stretches(spectra, unusable):
             axis.axvspan(start, stop, color="#D9D9D9", lw=0, zorder=0)
 
 
-def _draw_samples(figure: Any, spectra: xr.Dataset, truth: xr.Dataset | None, samples: dict[str, int]) -> None:
+def draw_samples(figure: Any, spectra: xr.Dataset, truth: xr.Dataset | None, samples: dict[str, int]) -> None:
     axes = figure.subplots(1, max(len(samples), 1), sharey=True, squeeze=False)[0]
     if not samples:
         axes[0].set_axis_off()
@@ -308,7 +160,7 @@ def _draw_samples(figure: Any, spectra: xr.Dataset, truth: xr.Dataset | None, sa
         return
     for letter, axis, (phase, sample) in zip("abc", axes, samples.items(), strict=False):
         one = spectra.isel(time=sample)
-        handles = _draw_spectrum(axis, one, "reconstructed")
+        handles = draw_spectrum(axis, one, "reconstructed")
         if truth is not None:
             there = truth.sel(time=one["time"], method="nearest")
             flux = positive(there["flux_true"])
@@ -320,7 +172,7 @@ def _draw_samples(figure: Any, spectra: xr.Dataset, truth: xr.Dataset | None, sa
     axes[-1].legend(handles=handles, loc="upper right")
 
 
-def _draw_spectrum(axis: Any, spectrum: xr.Dataset, label: str = "median") -> list[Any]:
+def draw_spectrum(axis: Any, spectrum: xr.Dataset, label: str = "median") -> list[Any]:
     energy = spectrum["energy"].to_numpy()
     name = flux_name(spectrum)
     handles: list[Any] = axis.plot(energy, positive(spectrum[name]), color=BLUE, label=label)
@@ -344,7 +196,7 @@ def _band_handles(colour: str) -> list[Any]:
     return [Patch(color=colour, alpha=0.5, lw=0, label="68 %"), Patch(color=colour, alpha=0.2, lw=0, label="95 %")]
 
 
-def _set_dates(axis: Any, spectra: xr.Dataset) -> None:
+def set_dates(axis: Any, spectra: xr.Dataset) -> None:
     locator = AutoDateLocator(minticks=4, maxticks=9)
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -1,0 +1,10 @@
+"""Arguments -> one library call -> export. Everything that takes long to import is imported inside its command."""
+
+# Commands register themselves when their module is imported; the order is that of the help.
+from particleflux.cli import spectra  # isort: skip
+from particleflux.cli import models  # isort: skip
+from particleflux.cli.app import app, main, train_app
+
+app.add_typer(train_app, name="train")
+
+__all__ = ["app", "main", "models", "spectra"]

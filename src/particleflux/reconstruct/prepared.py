@@ -1,0 +1,193 @@
+"""From counts to what a method works on: screened, accumulated, each sample with its background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from particleflux.background import auto_background, estimate_background, follow_background
+from particleflux.errors import AxisError, DataError
+from particleflux.instruments import Instrument, load_instrument
+from particleflux.names import Quality, attributes, require
+from particleflux.quality import accumulate, screen
+from particleflux.reconstruct.validity import tell_unusable
+from particleflux.unfold import Unfolder
+
+#: Accumulation of a time series when none is asked for.
+DEFAULT_LENGTH = "15min"
+_BACKGROUND = ("background_rate", "background_rate_std")
+#: What screening concludes from the times and from the neighbours of a sample.
+_FROM_TIME = Quality.GAP | Quality.SHORT | Quality.SPIKE | Quality.DO_NOT_USE | Quality.SATURATED
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a method works on.
+
+    Attributes
+    ----------
+    counts : Dataset, dims (time, channel)
+        Screened and accumulated.
+    background : Dataset, dims (time, channel)
+        `background_rate` and `background_rate_std` (s-1) at the times of the counts; its attribute `source` says
+        where the level came from.
+    length : str or None
+        Length of the accumulation; None where the samples were kept.
+    """
+
+    counts: xr.Dataset
+    background: xr.Dataset
+    length: str | None = None
+
+    def unfold(self, method: Unfolder) -> xr.Dataset:
+        """Run a method and label its result with what is known against each sample.
+
+        Parameters
+        ----------
+        method : Unfolder
+            The method.
+
+        Returns
+        -------
+        Dataset, dims (time, energy)
+            Its spectra; `quality` joined with the flags of counts and background, attributes of both.
+        """
+        spectra = method.unfold(self.counts, self.background)
+        require(spectra, "flux", "energy")
+        quality = self.counts["quality"].to_numpy().astype(np.int32)
+        for dataset in (self.background, spectra):
+            if "quality" in dataset:
+                quality = quality | dataset["quality"].to_numpy().astype(np.int32)
+        spectra = spectra.assign(quality=("time", quality, attributes("quality")))
+        if "configuration" in self.counts.coords:
+            spectra = spectra.assign_coords(configuration=self.counts["configuration"])
+        own = {"background_source": self.background.attrs.get("source", "given")}
+        own |= {"background_span": span} if (span := self.background.attrs.get("span")) else {}
+        kept = ("instrument", "source_files", "independent_samples", "simulated")
+        inherited = {key: self.counts.attrs[key] for key in kept if key in self.counts.attrs}
+        return spectra.assign_attrs({**inherited, **spectra.attrs, **own})
+
+
+def prepare(
+    counts: xr.Dataset,
+    *,
+    instrument: str | Instrument = "radem",
+    background: str | xr.Dataset | None = None,
+    every: str | None = "auto",
+) -> Prepared:
+    """Screen and accumulate counts, and give each sample its background.
+
+    Parameters
+    ----------
+    counts : Dataset, dims (time, channel)
+        As `reconstruct` takes them.
+    instrument : str or Instrument
+        The instrument, by name or file.
+    background : str or Dataset, optional
+        As `reconstruct` takes it.
+    every : str or None
+        As `reconstruct` takes it.
+
+    Returns
+    -------
+    Prepared
+        Counts and background for a method.
+
+    Raises
+    ------
+    MissingDataError
+        If no response is known for any of the samples.
+    DataError
+        If the counts or the background cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        If no response is known for some of the samples, for each do-not-use window the samples reach into, and where
+        the instrument file's background is used.
+    """
+    chosen = load_instrument(instrument) if isinstance(instrument, str) else instrument
+    is_series = not counts.attrs.get("independent_samples", 0)
+    length = _choose_length(every, is_series=is_series)
+    own = background is None and _BACKGROUND[0] in counts
+    if own:
+        require(counts, *_BACKGROUND)
+    wanted = ("counts", "exposure", "quality", *(_BACKGROUND if own else ()))
+    counts = counts[[name for name in wanted if name in counts]]
+    # Spikes and moved thresholds show at the native cadence only: screen before accumulating.
+    screened = _screen(counts, chosen, is_series=is_series)
+    tell_unusable(screened, chosen)
+    # A background at the times of the counts is averaged over the same samples as they are summed.
+    accumulated = accumulate(screened, length)
+    if own:
+        level = accumulated[list(_BACKGROUND)].assign_attrs(source="file")
+        accumulated = accumulated.drop_vars(_BACKGROUND)
+    else:
+        level = _reference("auto" if background is None else background, screened, chosen)
+    if "time" in level["background_rate"].dims:
+        _check_times(level, accumulated)
+        return Prepared(accumulated, level, length)
+    if not is_series:
+        return Prepared(accumulated, level.expand_dims(time=accumulated["time"]), length)
+    followed = follow_background(level, accumulated, chosen)
+    return Prepared(accumulated, followed.assign_attrs({**level.attrs, **followed.attrs}), length)
+
+
+def _choose_length(every: str | None, *, is_series: bool) -> str | None:
+    if is_series:
+        return DEFAULT_LENGTH if every == "auto" else every
+    if every not in (None, "auto"):
+        msg = (
+            f"an accumulation of {every} was asked for, but the samples are independent of each other (attribute "
+            "'independent_samples'): sums of them mean nothing; keep them as they are ('native'; None in Python)"
+        )
+        raise DataError(msg)
+    return None
+
+
+def _screen(counts: xr.Dataset, instrument: Instrument, *, is_series: bool) -> xr.Dataset:
+    screened = screen(counts, instrument)
+    if is_series:
+        return screened
+    # Times that only number the samples say nothing, nor do neighbours; and a count may be as low as its own
+    # background. What remains of these tests is the limit of each channel.
+    limit = xr.DataArray(
+        [instrument.implausible_rate[str(name)] for name in counts["channel"].to_numpy()],
+        coords={"channel": counts["channel"]},
+    )
+    saturated = (counts["counts"] > limit * counts["exposure"]).any("channel").to_numpy()
+    given, found = counts["quality"].to_numpy(), screened["quality"].to_numpy()
+    quality = (found & ~int(_FROM_TIME)) | (given & int(_FROM_TIME)) | np.where(saturated, int(Quality.SATURATED), 0)
+    return screened.assign(quality=("time", quality.astype(np.int32), attributes("quality")))
+
+
+def _reference(background: str | xr.Dataset, screened: xr.Dataset, instrument: Instrument) -> xr.Dataset:
+    if isinstance(background, xr.Dataset):
+        if _BACKGROUND[0] in background:
+            require(background, *_BACKGROUND)
+            return background
+        quiet = screen(background, instrument)
+        tell_unusable(quiet, instrument, "the background counts", "left out")
+        return estimate_background(quiet, instrument)
+    if background != "auto":
+        msg = f"background {background!r}: expected 'auto', or a dataset of quiet counts or of background rates"
+        raise DataError(msg)
+    if screened.attrs.get("independent_samples", 0):
+        msg = (
+            "the samples are independent of each other (attribute 'independent_samples'), so that no quiet time can be "
+            "found among them; give a background: files of quiet time, or background_rate and background_rate_std "
+            "with the counts"
+        )
+        raise DataError(msg)
+    return auto_background(screened, instrument)
+
+
+def _check_times(background: xr.Dataset, counts: xr.Dataset) -> None:
+    if not np.array_equal(background["time"].to_numpy(), counts["time"].to_numpy()):
+        msg = (
+            f"the {background.sizes['time']} times of the background are not the {counts.sizes['time']} of the "
+            "accumulated counts; give a background with dims (channel), or one at the times of the counts"
+        )
+        raise AxisError(msg)
