@@ -21,7 +21,7 @@ from posterior import Posterior
 
 from particleflux.instruments import Instrument, load_instrument
 from particleflux.response import Response
-from particleflux.simulate import Draw, RateTable, Range, Simulation
+from particleflux.simulate import Draw, Range, RateTable, Simulation
 from particleflux.unfold.ensemble import SHIPPED, EnsembleUnfolder
 
 Array = npt.NDArray[np.float64]

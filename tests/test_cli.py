@@ -15,7 +15,6 @@ import pytest
 import xarray as xr
 
 from particleflux import __version__, cli
-from particleflux.artefact import list_artefacts
 from particleflux.cli.terminal import spread_values
 from particleflux.demo import Event
 from particleflux.export import Provenance, open_dataset, open_spectra, write_dataset
