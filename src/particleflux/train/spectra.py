@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -136,6 +137,8 @@ def train_spectra(
     }
     artefact = Artefact(card, networks)
     artefact.save(out)
+    # Of use to an interrupted run only.
+    shutil.rmtree(folder, ignore_errors=True)
     return artefact
 
 
