@@ -97,10 +97,30 @@ def test_a_checkpoint_of_other_settings_is_ignored(radem, tiny, tiny_artefact, t
     assert learnt(own) == learnt(tiny_artefact)
 
 
+def test_a_finished_training_leaves_no_checkpoints(tiny_folder):
+    """Beside a trained model nothing remains of the run."""
+    assert [path.name for path in tiny_folder.parent.iterdir()] == [tiny_folder.name]
+
+
+@pytest.fixture(scope="module")
+def whole_checkpoint(radem, tiny, tmp_path_factory):
+    """Give the bytes of a checkpoint of an interrupted run."""
+    folder = tmp_path_factory.mktemp("stopped")
+
+    def stop_in_the_second_ensemble(title, done, total):
+        # By then the first has written its last checkpoint.
+        if title.endswith("PDH5"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_spectra(radem, folder / "model", settings=tiny, progress=stop_in_the_second_ensemble)
+    return (folder / "model.checkpoints" / "3-bins.npz").read_bytes()
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign"])
-def test_a_damaged_checkpoint_is_told(radem, tiny, tiny_folder, tmp_path, damage):
+def test_a_damaged_checkpoint_is_told(radem, tiny, whole_checkpoint, tmp_path, damage):
     """A checkpoint that is damaged is one message that says to delete it."""
-    whole = (tiny_folder.with_name("model.checkpoints") / "3-bins.npz").read_bytes()
+    whole = whole_checkpoint
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 0xFF
     content = {"empty": b"", "cut": whole[: len(whole) // 2], "flipped": bytes(flipped), "foreign": b"a text file"}
