@@ -102,6 +102,15 @@ def test_a_finished_training_leaves_no_checkpoints(tiny_folder):
     assert [path.name for path in tiny_folder.parent.iterdir()] == [tiny_folder.name]
 
 
+def test_what_is_not_a_checkpoint_stays(radem, tiny, tmp_path):
+    """A file of somebody else's in the folder of the checkpoints survives the training."""
+    notes = tmp_path / "model.checkpoints" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    train_spectra(radem, tmp_path / "model", settings=tiny)
+    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
+
+
 @pytest.fixture(scope="module")
 def whole_checkpoint(radem, tiny, tmp_path_factory):
     """Give the bytes of a checkpoint of an interrupted run."""

@@ -38,8 +38,8 @@ class TrainingSettings:
     """
 
     members: int = 20
-    steps: int = 5000
-    tuning_steps: int = 4000
+    steps: int = 4500
+    tuning_steps: int = 3000
     batch: int = 512
     learning_rate: float = 3e-3
     tuning_rate: float = 1e-3

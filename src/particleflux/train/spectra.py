@@ -7,9 +7,9 @@ seeded; stopped at any time, it goes on from its last checkpoint and ends with t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -137,9 +137,16 @@ def train_spectra(
     }
     artefact = Artefact(card, networks)
     artefact.save(out)
-    # Of use to an interrupted run only.
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder, [f"{len(bins)}-bins.npz" for bins in rule.bins])
     return artefact
+
+
+def _clear(folder: Path, names: list[str]) -> None:
+    """Remove the checkpoints of a finished run, and their folder if nothing else lies in it."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _identity(settings: TrainingSettings, rule: BinRule, simulation: Simulation) -> str:
