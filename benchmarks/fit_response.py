@@ -195,7 +195,10 @@ def fit_species(table: Response) -> Response:
     return Response.from_arrays(table.channels, edges, model, species=table.species)
 
 
-def main(folder: str) -> None:
+SHIPPED_FOLDER = ROOT / "src" / "particleflux" / "instruments"
+
+
+def main(folder: str, output: Path) -> None:
     instrument = load_instrument("radem")
     lines = [
         "# Fitted response model against the Monte-Carlo tables",
@@ -210,7 +213,7 @@ def main(folder: str) -> None:
     failed = []
     for species in ("proton", "electron"):
         table = instrument.open_response(folder, species=species)
-        path = ROOT / "src" / "particleflux" / "instruments" / f"radem_{species}.csv"
+        path = output / f"radem_{species}.csv"
         comments = (
             f"Response of RADEM, configuration 1, to {species}s: mean geometric factor (cm2 sr) in energy bins (MeV).",
             "A smooth fit (benchmarks/fit_response.py) to the Monte-Carlo tables of R. Parente,",
@@ -245,6 +248,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python benchmarks/fit_response.py TABLES_DIR")
-    main(sys.argv[1])
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python benchmarks/fit_response.py TABLES_DIR [OUTPUT_DIR]; by default the model that ships")
+    main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) == 3 else SHIPPED_FOLDER)

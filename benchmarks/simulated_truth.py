@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import sys
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +30,8 @@ Array = npt.NDArray[np.float64]
 ENERGIES = (5.0, 10.0, 20.0)
 NOISE_FREE_ENERGIES = (5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0)
 SEED = 20240101
+# What is promised: error over that of the exact posterior, shares of truths inside the intervals, noise-free error (%).
+MAX_RATIO, IN_68, IN_95, MAX_NOISE_FREE = 1.25, (63.0, 73.0), (92.0, 98.0), 1.0
 EXPOSURE = 900.0
 
 
@@ -122,6 +125,27 @@ def median_error(quantiles: Array, truth: Array, rollover: Array) -> Array:
     return np.array([np.median(error[inside[:, column], column]) for column in range(len(ENERGIES))])
 
 
+def ratio_std(ours: Array, exact: Array, truth: Array, rollover: Array) -> Array:
+    """Bootstrap standard deviation of the ratio of our median error to the exact one, at each energy."""
+    rng = np.random.default_rng(SEED)
+    ratios = []
+    for _ in range(200):
+        rows = rng.integers(0, len(truth), len(truth))
+        ratios.append(
+            median_error(ours[rows], truth[rows], rollover[rows])
+            / median_error(exact[rows], truth[rows], rollover[rows])
+        )
+    return np.asarray(np.std(ratios, axis=0))
+
+
+def check(what: str, values: npt.ArrayLike, limits: tuple[float, float]) -> list[str]:
+    """Say which values lie outside the limits that this package holds itself to."""
+    low, high = limits
+    return [
+        f"{what} {value:.3g} is outside {low:g} to {high:g}" for value in np.asarray(values) if not low <= value <= high
+    ]
+
+
 def coverage(quantiles: Array, truth: Array) -> tuple[Array, Array]:
     """Share of rows whose truth the 68 % and the 95 % interval hold, at each energy."""
     narrow = (quantiles[:, 1] < truth) & (truth < quantiles[:, 3])
@@ -140,6 +164,7 @@ def run(
     response_error: float,
     yardstick_rows: int,
     pool: multiprocessing.pool.Pool,
+    failures: list[str],
 ) -> list[dict[str, object]]:
     method = EnsembleUnfolder(unfolder.artefact, response_error=response_error, energies=ENERGIES)
     table: list[dict[str, object]] = []
@@ -165,9 +190,17 @@ def run(
             first = slice(0, yardstick_rows)
             theirs = median_error(exact, truth[first], rollover[first])
             ours = median_error(quantiles[first], truth[first], rollover[first])
-            line["exact error %"] = _join(100 * (10**theirs - 1))
-            line["ratio to exact"] = _join(ours / theirs, 2)
+            line["rows"] = yardstick_rows
+            line["error % on them"] = _join(100 * (10**ours - 1))
+            line["exact error % on them"] = _join(100 * (10**theirs - 1))
+            ratio, std = ours / theirs, ratio_std(quantiles[first], exact, truth[first], rollover[first])
+            line["ratio to exact"] = _join(ratio, 2)
+            line["its std"] = _join(std, 2)
+            failures.extend(check(f"{title}, {case.title}: ratio", ratio, (0.0, MAX_RATIO)))
             line["exact in 68 %"] = _join(coverage(exact, truth[first])[0])
+        failures.extend(check(f"{title}, {case.title}: in 68 %", narrow, IN_68))
+        failures.extend(check(f"{title}, {case.title}: in 95 %", wide, IN_95))
+        failures.extend(check(f"{title}, {case.title}: not finite", [(~np.isfinite(quantiles)).sum()], (0, 0)))
         print(line, flush=True)
         table.append(line)
     return table
@@ -214,7 +247,14 @@ def main() -> None:
         response = instrument.open_response(arguments.tables, species="proton").select(unfolder.channels)
     else:
         response = instrument.response("proton", 1).select(unfolder.channels)
-    common = {"unfolder": unfolder, "instrument": instrument, "response": response, "n": arguments.rows}
+    failures: list[str] = []
+    common = {
+        "failures": failures,
+        "unfolder": unfolder,
+        "instrument": instrument,
+        "response": response,
+        "n": arguments.rows,
+    }
     with multiprocessing.Pool(2) as pool:
         tables = {
             "Response and background exact": run(
@@ -230,7 +270,17 @@ def main() -> None:
             ),
         }  # fmt: skip
     tables["Noise-free"] = noise_free(unfolder, instrument, response, arguments.rows)
+    for line in tables["Noise-free"]:
+        failures.extend(
+            check(
+                f"noise-free, {line['energy MeV']} MeV",
+                [float(str(line["median error %, all rows"]))],
+                (0, MAX_NOISE_FREE),
+            )
+        )
     write_result(arguments.name, "Simulated truth", tables, model=unfolder.artefact)
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 if __name__ == "__main__":

@@ -288,7 +288,7 @@ def main() -> None:
         if failed
     ]
     if missed:
-        print(f"below the goal: {', '.join(missed)}")
+        sys.exit(f"below the goal: {', '.join(missed)}")
 
 
 if __name__ == "__main__":

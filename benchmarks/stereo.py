@@ -411,6 +411,8 @@ def main() -> None:
         folder=options.results,
         model=model,
     )
+    if (rms := window.rms(energies)) > GOAL:
+        wrong.append(f"rms {rms:.3f} dex over 6-60 MeV, above {GOAL}")
     if wrong:
         sys.exit("; ".join(wrong))
 

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from particleflux.artefact import list_artefacts
 from particleflux.demo import ENERGIES, Event, average_truth, compare, run_demo
 from particleflux.errors import DataError
 from particleflux.export import Provenance, open_spectra
 from particleflux.instruments import load_instrument
 from particleflux.io import open_counts
 from particleflux.names import Quality, attributes
-from particleflux.unfold.ensemble import SHIPPED
 
 RADEM = load_instrument("radem")
 SHORT = Event(quiet_hours=30, event_hours=10)
@@ -114,7 +112,6 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         run_demo(tmp_path / "taken", event=SHORT, method=TruthUnfolder())
 
 
-@pytest.mark.skipif(SHIPPED not in list_artefacts(), reason="no trained model ships yet")
 def test_shipped_model_holds_its_intervals(tmp_path: Path) -> None:
     """The shipped ensemble recovers the simulated flux at 10 MeV within a fifth, and its 95 % intervals hold."""
     rows = {row.energy: row for row in run_demo(tmp_path).agreement}

@@ -10,7 +10,8 @@ import xarray as xr
 from particleflux.demo import Event
 from particleflux.errors import ArtefactError, AxisError, DataError, MissingDataError
 from particleflux.instruments import load_instrument
-from particleflux.names import Quality, attributes
+from particleflux.names import UNUSABLE, Quality, attributes
+from particleflux.quality import accumulate
 from particleflux.reconstruct import check_response, load_method, prepare, reconstruct
 from particleflux.simulate import Range, Simulation
 from particleflux.summary import summarise
@@ -121,6 +122,19 @@ def test_response_is_checked_by_its_rates() -> None:
     check_response(larger, RADEM, tolerance=0.11)
 
 
+def test_response_is_that_of_the_model() -> None:
+    """Tables a model was trained for pass whatever the instrument's are; any others do not, however alike."""
+    own = RADEM.response("proton", 1)
+    read = list(RADEM.ensemble.bins[-1])
+    doubled = own.select(own.channels)
+    object.__setattr__(doubled, "geometric_factor", own.geometric_factor * 2.0)
+    trained_for = doubled.select(read).digest
+    check_response(doubled, RADEM, tolerance=0.0, trained_for=trained_for)
+    check_response(own, RADEM, tolerance=0.0, trained_for=own.select(read).digest)
+    with pytest.raises(DataError, match="the model was trained for another response"):
+        check_response(own, RADEM, tolerance=0.05, trained_for=trained_for)
+
+
 def test_summary_counts_every_sample(counts: xr.Dataset) -> None:
     """Reconstructed, flagged and answered samples add up, and the background's origin is put in words."""
     flagged = counts.copy(deep=True)
@@ -145,16 +159,16 @@ def moved(counts: xr.Dataset, start: str) -> xr.Dataset:
 
 
 def test_time_without_a_response_is_told_once(counts: xr.Dataset) -> None:
-    """From the day the configuration changed on, samples are flagged, and one warning says from when and how many."""
+    """From the sample in which the configuration changed on, all are flagged, and one warning says how many."""
     late = moved(counts.isel(time=slice(0, 120)), "2024-07-09T10:00")
     with pytest.warns(UserWarning, match="no response of radem is public") as said:
         prepared = prepare(late, background=RADEM.quiet_background(), every=None)
     assert len(said) == 1
     message = str(said[0].message)
-    assert "60 of the 120 samples of the counts, the first at 2024-07-09T11:00:00 UTC" in message
+    assert "61 of the 120 samples of the counts, the first at 2024-07-09T10:59:00 UTC (no configuration" in message
     assert "a response is known from 2023-08-31T00:00:00 to 2024-07-09T10:59:29" in message
     flagged = (prepared.counts["quality"].to_numpy() & Quality.UNKNOWN_CONFIGURATION.value) != 0
-    np.testing.assert_array_equal(flagged, np.arange(120) >= 60)
+    np.testing.assert_array_equal(flagged, np.arange(120) >= 59)
 
 
 def test_only_time_without_a_response_is_an_error(counts: xr.Dataset) -> None:
@@ -174,16 +188,66 @@ def test_windows_not_to_be_used_are_told_once_each(counts: xr.Dataset) -> None:
     with pytest.warns(UserWarning, match="not to be used") as said:
         prepared = prepare(both, background=RADEM.quiet_background(), every=None)
     first, second = (str(item.message) for item in said)
-    assert first.startswith("60 of the 180 samples of the counts lie in 2024-04-30T00:00:00 to 2024-05-01T00:00:00")
+    assert first.startswith("60 of the 180 samples of the counts reach into 2024-04-30T00:00:00 to 2024-05-01T00:00:00")
     assert "(software test)" in first
     assert "(threshold scans)" in second
     assert ((prepared.counts["quality"].to_numpy() & Quality.DO_NOT_USE.value) != 0).sum() == 120
 
 
+def test_samples_that_reach_into_a_window_are_told_with_it(counts: xr.Dataset) -> None:
+    """A sample that begins before a window and ends in it is flagged and counted."""
+    early = moved(counts.isel(time=slice(0, 61)), "2024-04-29T23:00:30")
+    with pytest.warns(UserWarning, match=r"2 of the 61 samples of the counts reach into 2024-04-30"):
+        prepared = prepare(early, background=RADEM.quiet_background(), every=None)
+    flagged = (prepared.counts["quality"].to_numpy() & Quality.DO_NOT_USE.value) != 0
+    np.testing.assert_array_equal(flagged, np.arange(61) >= 59)
+
+
+def test_configuration_that_the_dates_contradict_is_told(counts: xr.Dataset) -> None:
+    """Counts of a time without a response stay unprocessed though the file states a configuration that has one."""
+    late = moved(counts.isel(time=slice(0, 120)), "2024-07-09T10:00")
+    stated = late.assign_coords(configuration=("time", np.ones(120, np.int32), attributes("configuration")))
+    with pytest.warns(UserWarning, match="flagged, not processed") as said:
+        prepared = prepare(stated, background=RADEM.quiet_background(), every=None)
+    messages = [str(item.message) for item in said]
+    assert any("configuration 1 is stated for 60 of the 120 samples" in message for message in messages)
+    assert any("no response of radem is public for 61 of the 120" in message for message in messages)
+    assert len(messages) == 2
+    flagged = (prepared.counts["quality"].to_numpy() & Quality.UNKNOWN_CONFIGURATION.value) != 0
+    np.testing.assert_array_equal(flagged, np.arange(120) >= 59)
+
+
+def test_samples_longer_than_the_default_are_kept(counts: xr.Dataset) -> None:
+    """Hourly counts work with the defaults, at their own times; minutes are summed to 15."""
+    hourly = accumulate(counts, "1h")
+    late = hourly.assign_coords(time=hourly["time"] + np.timedelta64(7, "m"))
+    prepared = prepare(late, background=RADEM.quiet_background())
+    assert prepared.length is None
+    np.testing.assert_array_equal(prepared.counts["time"], late["time"])
+    assert prepare(counts, background=RADEM.quiet_background()).length == "15min"
+    assert prepare(accumulate(counts), background=RADEM.quiet_background()).length == "15min"
+    with pytest.raises(DataError, match="is shorter than the accumulation of the samples, 3600 s"):
+        prepare(late, background=RADEM.quiet_background(), every="15min")
+
+
+@pytest.mark.parametrize("channel", ["PDH7", "PDH8", "PDH2", "EDH8"])
+def test_missing_counts_in_a_channel_not_read_leave_the_sample(counts: xr.Dataset, channel: str) -> None:
+    """NaN in a monitor, a noisy or an electron channel costs no spectrum and poisons no background."""
+    broken = counts.copy(deep=True)
+    broken["counts"].loc[{"channel": channel}][1800:1830] = np.nan
+    level = RADEM.quiet_background()
+    whole, holed = (reconstruct(c, method=ExcessUnfolder(), background=level) for c in (counts, broken))
+    assert np.isfinite(holed["flux"]).all()
+    np.testing.assert_allclose(holed["flux"], whole["flux"], rtol=0.05, atol=0.01)
+    prepared = prepare(broken, background=level)
+    assert np.isfinite(prepared.background["background_rate"]).all()
+    assert (prepared.counts["quality"].to_numpy() & int(UNUSABLE) == 0).all()
+
+
 def test_background_counts_not_to_be_used_are_told(counts: xr.Dataset) -> None:
     """What is left out of the background counts is said as well."""
     quiet = moved(counts.isel(time=slice(0, 30 * 60)), "2024-04-29T12:00")
-    with pytest.warns(UserWarning, match=r"the background counts lie in .*software test\): left out"):
+    with pytest.warns(UserWarning, match=r"the background counts reach into .*software test\): left out"):
         prepare(counts, background=quiet)
 
 

@@ -101,6 +101,28 @@ def test_equal_repeated_samples_are_kept_once(csv):
     xr.testing.assert_identical(open_counts(csv(CSV + CSV.splitlines()[1])), open_counts(csv()))
 
 
+def test_flags_of_repeated_samples_are_joined(csv):
+    """What one of two equal lines knows against the sample is not lost, whichever stands first."""
+    text = CSV.replace("EDH8", "quality").replace(",800", ",1").replace(",810", ",0").replace(",820", ",0")
+    again = text.splitlines()[1].removesuffix(",1") + ",4"
+    for lines in (text + again, text.replace("PDH3,quality\n", f"PDH3,quality\n{again}\n")):
+        assert open_counts(csv(lines))["quality"].values.tolist() == [5, 0, 0]
+
+
+def test_repeated_samples_of_other_configuration_are_refused(csv):
+    """Equal counts of one time in two configurations cannot both be right."""
+    text = CSV.replace("EDH8", "configuration").replace(",800", ",1").replace(",810", ",1").replace(",820", ",1")
+    with pytest.raises(DataError, match=r"two samples at .*12:00.* hold different configuration"):
+        open_counts(csv(text + text.splitlines()[1].removesuffix(",1") + ",2"))
+
+
+def test_only_a_needed_channel_makes_a_sample_missing(csv):
+    """An empty count in a channel that no spectrum is read from stays NaN and flags nothing."""
+    counts = open_counts(csv(CSV.replace(",810", ",")))
+    assert np.isnan(counts["counts"].sel(channel="EDH8").values[1])
+    assert (counts["quality"] == 0).all()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "error", "match"),
     [
@@ -245,6 +267,20 @@ def test_background_in_the_file_is_read_through(netcdf, dims):
     require(counts, "background_rate", "background_rate_std")
     assert (counts["background_rate"].sel(channel="PDH2") == 7.0).all()
     assert counts["background_rate"].dims == ("channel",) if len(dims) == 1 else ("time", "channel")
+
+
+def test_repeated_samples_of_other_background_are_refused(netcdf):
+    """Equal counts of one time with two backgrounds along time are refused; with one, or none along time, they pass."""
+
+    def change(counts, dims, value):
+        counts = with_background(xr.concat([counts, counts.isel(time=[0])], "time", data_vars="minimal"), dims)
+        counts["background_rate"][{dims[0]: -1}] = value
+        return counts
+
+    assert open_counts(netcdf(lambda c: change(c, ("time", "channel"), 0.5))).sizes["time"] == 5
+    assert open_counts(netcdf(lambda c: change(c, ("channel",), 0.7))).sizes["time"] == 5
+    with pytest.raises(DataError, match="hold different background_rate"):
+        open_counts(netcdf(lambda c: change(c, ("time", "channel"), 0.7)))
 
 
 @pytest.mark.parametrize(

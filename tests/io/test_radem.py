@@ -47,11 +47,11 @@ def test_epoch_counts_leap_seconds(write_radem):
 
 
 def test_fill_and_pad_are_nan_and_flagged(write_radem):
-    """The fill and pad values become NaN with MISSING on their sample only."""
+    """The fill and pad values become NaN, with MISSING on their sample only and where spectra need the channel."""
     table = np.ones((5, 16), dtype=np.int64)
-    table[1, 2], table[3, 15] = FILL, FILL - 1
+    table[1, 2], table[3, 3], table[4, 15] = FILL, FILL - 1, FILL
     counts = open_radem(write_radem(counts=table))
-    assert np.isnan(counts["counts"].to_numpy()).sum() == 2
+    assert np.isnan(counts["counts"].to_numpy()).sum() == 3
     assert counts["quality"].to_numpy().tolist() == [0, Quality.MISSING, 0, Quality.MISSING, 0]
 
 
@@ -222,6 +222,14 @@ def test_samples_without_a_time_are_left_out_with_a_warning(write_radem):
     with pytest.warns(UserWarning, match="1 samples without a time"):
         counts = open_radem(write_radem(untimed=[2]))
     assert counts.sizes["time"] == 4
+
+
+def test_repeated_samples_of_other_exposure_are_told(write_radem):
+    """Two samples of an instant with equal counts but other exposures disagree: the later is kept, and said so."""
+    path = write_radem(seconds=[0, 60, 60], counts=np.ones((3, 16)), resolution=[60, 60, 30])
+    with pytest.warns(UserWarning, match=r"00:01:00.* \(and 0 more instants\) hold different counts or exposures"):
+        counts = open_radem(path)
+    assert counts["exposure"].to_numpy().tolist() == [60, 30]
 
 
 def test_days_iterated_are_the_days_opened(write_radem, tmp_path):

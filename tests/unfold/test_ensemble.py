@@ -331,3 +331,16 @@ def test_whole_numbers_are_counts_too(exact, observe, quiet):
     whole = counts.assign(counts=counts["counts"].round().assign_attrs(attributes("counts")))
     integers = whole.assign(counts=whole["counts"].astype(np.uint32).assign_attrs(attributes("counts")))
     np.testing.assert_array_equal(exact.unfold(integers, quiet)["flux"], exact.unfold(whole, quiet)["flux"])
+
+
+def test_an_unread_channel_is_no_detection(exact, observe, quiet):
+    """PDH6 alone far above its background: nothing that is read was seen, and no known spectrum does that."""
+    faint = bright(observe, 3.0, 10.0, counts=1e-3)
+    counts = observe(faint)
+    counts["counts"].loc[{"channel": "PDH6"}] *= 3.0
+    result = exact.unfold(counts, quiet).isel(time=0)
+    assert int(result["ensemble"]) == 3
+    assert int(result["quality"]) & int(Quality.BELOW_DETECTION)
+    assert int(result["quality"]) & int(Quality.EXTRAPOLATED)
+    alone = exact.unfold(observe(faint), quiet).isel(time=0)
+    assert int(alone["quality"]) == int(Quality.BELOW_DETECTION)

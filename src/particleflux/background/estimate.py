@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 ASSUMED_STD = 0.12
 
 
+#: What an estimate says of its own standard deviation: the part that is drift of the true daily rate, s-1.
+DRIFT_STD = "background_rate_drift_std"
+
+
 def _table(names: list[str], rate: Array, std: Array, **attrs: Any) -> xr.Dataset:
     return xr.Dataset(
         {
@@ -57,7 +61,7 @@ def estimate_background(quiet: xr.Dataset, instrument: Instrument, *, source: st
     .. math:: \sigma^2 = \max(\mathrm{var}(r_d) - \overline{v_d}, 0) + N / T^2
 
     is the spread of the true rate and not the scatter of a minute. Fewer than three days cannot show it: then it is
-    the instrument file's.
+    the instrument file's. The first term is drift, part of which `follow_background` follows; the second is counting.
 
     Parameters
     ----------
@@ -71,7 +75,8 @@ def estimate_background(quiet: xr.Dataset, instrument: Instrument, *, source: st
     Returns
     -------
     Dataset, dims (channel)
-        `background_rate` and `background_rate_std` (s-1); attributes `source`, `span`, `n_samples`.
+        `background_rate`, `background_rate_std` and the drift in it, `background_rate_drift_std` (s-1); attributes
+        `source`, `span`, `n_samples`.
 
     Raises
     ------
@@ -94,10 +99,10 @@ def estimate_background(quiet: xr.Dataset, instrument: Instrument, *, source: st
         )
         raise MissingDataError(msg)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = hours.counts / (
-            hours.exposure[:, None] * np.median((hours.counts / hours.exposure[:, None])[seen], axis=0)
-        )
-        scatter = 1 / np.sqrt(hours.counts / ratio)
+        median = np.median((hours.counts / hours.exposure[:, None])[seen], axis=0)
+        ratio = hours.counts / (hours.exposure[:, None] * median)
+        # Of the counts expected and not of those found: an hour of zeros has a scatter too, and must go.
+        scatter = 1 / np.sqrt(hours.exposure[:, None] * median)
     seen &= ~(np.abs(ratio - 1) > 0.15 + 5 * scatter)[:, steady].any(axis=1)
     number, exposure = hours.counts[seen].sum(axis=0), hours.exposure[seen].sum()
     rate = number / exposure
@@ -118,4 +123,6 @@ def estimate_background(quiet: xr.Dataset, instrument: Instrument, *, source: st
     times = quiet["time"].to_numpy()[used]
     span = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
     std = np.sqrt(variance + number / exposure**2)
-    return _table(names, rate, std, source=source, span=span, n_samples=int(used.sum()))
+    drift = {"units": "s-1", "long_name": "standard deviation of the true daily background count rate"}
+    table = _table(names, rate, std, source=source, span=span, n_samples=int(used.sum()))
+    return table.assign({DRIFT_STD: ("channel", np.sqrt(variance), drift)})

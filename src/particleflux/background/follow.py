@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from particleflux.background._hours import Known, gather
-from particleflux.background.estimate import ASSUMED_STD
-from particleflux.errors import AxisError
+from particleflux.background.estimate import ASSUMED_STD, DRIFT_STD
+from particleflux.errors import AxisError, DataError
 from particleflux.names import Quality, attributes, require
 
 if TYPE_CHECKING:
@@ -66,10 +66,14 @@ def follow_background(
     with N counts expected in the window. Where c / 2 is larger than the error of a carried level, M leaves the physical
     range, or M rises faster than cosmic rays do, the level is carried over from clean time and the sample flagged.
 
+    A stated standard deviation stays whole. One that says how much of it is drift (`estimate_background`) loses the
+    drift shared with the monitors, which is followed. A background that is zero in all channels is used as it is.
+
     Parameters
     ----------
     background : Dataset, dims (channel)
-        The reference: `background_rate` and `background_rate_std` (s-1), channels in any order.
+        The reference: `background_rate` and `background_rate_std` (s-1), channels in any order; and, where it was
+        measured by `estimate_background`, `background_rate_drift_std` (s-1).
     counts : Dataset, dims (time, channel)
         Counts with `exposure` (s) and `quality`, at any cadence, with the monitor channels among theirs.
     instrument : Instrument
@@ -88,6 +92,8 @@ def follow_background(
     ------
     AxisError
         If a channel or a dimension is absent or unknown.
+    DataError
+        If the background of some channels is not positive.
     MissingDataError
         If `counts` are empty.
     """
@@ -103,35 +109,32 @@ def follow_background(
         msg = f"no background for the channels {missing}: found {given}; drop them from the counts or estimate one"
         raise AxisError(msg)
     rate = background["background_rate"].sel(channel=known.names).to_numpy()
-    own = background["background_rate_std"].sel(channel=known.names).to_numpy() / rate
     guards = [name for name in instrument.hardest if name in known.names]
     watched = [known.names.index(name) for name in (*instrument.monitors, *guards)]
     hours = gather(counts, [known.names[i] for i in watched])
     hardest = np.array([instrument.hardest[name] for name in guards])
-    level, level_std, held = _follow(hours, rate[watched], known.exponent[watched], hardest, following)
-
-    exponent = known.exponent
-    if not (assumed := background.attrs.get("source") == "instrument"):
-        # What a channel shares with the monitors is followed; the rest of its spread is its own.
-        common = own[known.is_monitor].mean()
-        own = np.sqrt(np.maximum(own**2 - (exponent * common) ** 2, 0.0))
-        own *= np.clip(own / max(common, 1e-9), 1.0, following.spread_factor)
+    if (rate == 0).all():
+        # A laboratory or a simulation without background: no level can be read off it, and none is needed.
+        level, level_std, held = np.ones(len(hours.hour)), np.zeros(len(hours.hour)), np.zeros(len(hours.hour), bool)
+        own, reference_std = background["background_rate_std"].sel(channel=known.names).to_numpy(), 0.0
+    else:
+        _check_positive(known.names, rate)
+        level, level_std, held = _follow(hours, rate[watched], known.exponent[watched], hardest, following)
+        own, reference_std = _split(background, known, rate, following)
+    level_std = np.hypot(level_std, level * reference_std)
     # The samples of an hour share its level: the window is far wider than the hour.
     level, level_std, held = level[hours.index], level_std[hours.index], held[hours.index]
-    followed = rate * level[:, None] ** exponent
-    relative = np.sqrt(
-        (exponent * (level_std / level)[:, None]) ** 2
-        + (following.modulation_std * np.log(level)[:, None]) ** 2
-        + own**2
-    )
+    change = level[:, None] ** known.exponent
+    common = np.hypot(known.exponent * (level_std / level)[:, None], following.modulation_std * np.log(level)[:, None])
+    followed, followed_std = rate * change, change * np.hypot(rate * common, own)
     flags = np.where(held, int(Quality.BACKGROUND_HELD), 0)
-    if assumed:
+    if background.attrs.get("source") == "instrument":
         flags = flags | int(Quality.BACKGROUND_ASSUMED)
     named = {"units": "1", "long_name": "background level relative to the reference"}
     return xr.Dataset(
         {
             "background_rate": (("time", "channel"), followed, attributes("background_rate")),
-            "background_rate_std": (("time", "channel"), followed * relative, attributes("background_rate_std")),
+            "background_rate_std": (("time", "channel"), followed_std, attributes("background_rate_std")),
             "background_level": ("time", level, named),
             "background_level_std": ("time", level_std, {"units": "1", "long_name": "standard deviation of the level"}),
             "quality": ("time", flags.astype(np.int32), attributes("quality")),
@@ -139,6 +142,33 @@ def follow_background(
         coords={"time": counts["time"], "channel": counts["channel"]},
         attrs=dict(background.attrs),
     )
+
+
+def _check_positive(names: list[str], rate: Array) -> None:
+    if (bad := ~(np.isfinite(rate) & (rate > 0))).any():
+        found = ", ".join(f"{names[i]} {rate[i]:.3g}" for i in np.flatnonzero(bad))
+        msg = (
+            f"background_rate of {found} s-1: expected a positive rate in every channel, or zero in all of them; drop "
+            "these channels from the counts or give their rates"
+        )
+        raise DataError(msg)
+
+
+def _split(background: xr.Dataset, known: Known, rate: Array, following: Following) -> tuple[Array, float]:
+    """Give the standard deviation each channel keeps, s-1, and the relative counting error of the level's reference."""
+    stated = background["background_rate_std"].sel(channel=known.names).to_numpy()
+    if DRIFT_STD not in background:
+        # Nothing says how it came about: none of it is taken for what is followed.
+        return stated, 0.0
+    drift = np.minimum(background[DRIFT_STD].sel(channel=known.names).to_numpy(), stated)
+    counting = stated**2 - drift**2
+    monitor = known.is_monitor
+    reference_std = float(np.sqrt(counting[monitor].sum()) / rate[monitor].sum())
+    # The drift a channel shares with the monitors is followed; the rest of it is its own.
+    common = (drift / rate)[monitor].mean()
+    own = np.sqrt(np.maximum((drift / rate) ** 2 - (known.exponent * common) ** 2, 0.0))
+    own *= np.clip(own / max(np.hypot(common, reference_std), 1e-9), 1.0, following.spread_factor)
+    return np.sqrt((own * rate) ** 2 + counting), reference_std
 
 
 def _follow(

@@ -123,9 +123,10 @@ def reconstruct(
         length = parse_length("auto" if every is None else every)
         parse_span(start, stop)
         chosen = load_instrument(instrument)
-        if response is not None:
-            check_response(chosen.open_response(response, species=species), chosen, tolerance=response_error)
         unfolder = load_method(method, model=model, species=species, energies=wanted, response_error=response_error)
+        if response is not None:
+            tables = chosen.open_response(response, species=species)
+            check_response(tables, chosen, tolerance=response_error, trained_for=unfolder.trained_for)
     with progress_line("Reading counts", quiet=quiet) as show:
         counts, paths = open_files(files, chosen, start, stop, show)
     if plot is not None and counts.attrs.get("independent_samples", 0):

@@ -48,8 +48,9 @@ def open_counts(path: PathLike, *, instrument: str | Instrument = "radem") -> xr
     -------
     Dataset, dims (time, channel)
         `counts` (1), `exposure` (s), `quality`, coordinate `configuration` (looked up where the file has none); sorted
-        by time, channels in the instrument's order, samples repeated exactly kept once. Flags known here are added:
-        MISSING for a count that is NaN, INVALID for a negative count or an exposure that is not positive.
+        by time, channels in the instrument's order, repeated samples kept once with the flags of all. Flags known
+        here are added: MISSING for NaN in a channel that spectra are read from, INVALID for a negative count or an
+        exposure that is not positive.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def open_counts(path: PathLike, *, instrument: str | Instrument = "radem") -> xr
     if counts.sizes["time"] == 0:
         msg = f"{path} holds no sample: expected at least one time; give another file"
         raise MissingDataError(msg)
-    return _flagged(_sorted_unique(counts, path))
+    return _sorted_unique(counts, path)
 
 
 def _described(instrument: str | Instrument) -> Instrument:
@@ -200,9 +201,15 @@ def _labelled(counts: xr.Dataset, configuration: npt.NDArray[np.int32] | None, i
     if configuration is None:
         configuration = instrument.configuration_at(counts["time"].to_numpy()).astype(np.int32)
     counts = counts.assign_coords(configuration=("time", np.asarray(configuration, dtype=np.int32)))
-    for name in ("counts", "exposure", "quality", "configuration"):
+    for name in ("counts", "exposure", "configuration"):
         counts[name].attrs = attributes(name)
-    counts["quality"] = counts["quality"].astype(np.int32)
+    values, exposure = counts["counts"].to_numpy(), counts["exposure"].to_numpy()
+    needed = np.isin(counts["channel"].to_numpy(), instrument.ensemble.bins[-1])
+    valid = ~((values < 0) | np.isinf(values)).any(axis=1) & np.isfinite(exposure) & (exposure > 0)
+    quality = counts["quality"].to_numpy().astype(np.int32)
+    quality[np.isnan(values[:, needed]).any(axis=1)] |= Quality.MISSING
+    quality[~valid] |= Quality.INVALID
+    counts["quality"] = ("time", quality, attributes("quality"))
     counts["time"].attrs["long_name"] = "start of the accumulation, UTC"
     counts["channel"].attrs["long_name"] = "channel"
     return counts
@@ -273,8 +280,10 @@ def _sorted_unique(counts: xr.Dataset, path: Path) -> xr.Dataset:
     counts = counts.isel(time=np.argsort(time, kind="stable"))
     time = counts["time"].to_numpy()
     again = np.flatnonzero(time[1:] == time[:-1]) + 1
-    for name in ("counts", "exposure"):
-        values = counts[name].to_numpy()
+    for name in ("counts", "exposure", "configuration", *_BACKGROUND):
+        if name not in counts.variables or "time" not in counts[name].dims:
+            continue
+        values = counts[name].transpose("time", ...).to_numpy()
         same = (values[again] == values[again - 1]) | (np.isnan(values[again]) & np.isnan(values[again - 1]))
         if not same.all():
             row = int(np.argwhere(~same)[0][0])
@@ -283,13 +292,7 @@ def _sorted_unique(counts: xr.Dataset, path: Path) -> xr.Dataset:
                 "remove the wrong one"
             )
             raise DataError(msg)
-    return counts.isel(time=np.setdiff1d(np.arange(len(time)), again))
-
-
-def _flagged(counts: xr.Dataset) -> xr.Dataset:
-    values = counts["counts"].to_numpy()
-    quality = counts["quality"].to_numpy() | np.where(np.isnan(values).any(axis=1), Quality.MISSING, 0)
-    exposure = counts["exposure"].to_numpy()
-    valid = ~((values < 0) | np.isinf(values)).any(axis=1) & np.isfinite(exposure) & (exposure > 0)
-    quality |= np.where(valid, 0, Quality.INVALID)
-    return counts.assign(quality=("time", quality.astype(np.int32), attributes("quality")))
+    # What is known against either of two equal samples is known against the one that is kept.
+    starts = np.setdiff1d(np.arange(len(time)), again)
+    quality = np.bitwise_or.reduceat(counts["quality"].to_numpy(), starts)
+    return counts.isel(time=starts).assign(quality=("time", quality, counts["quality"].attrs))

@@ -76,9 +76,9 @@ def open_radem(
     Returns
     -------
     Dataset, dims (time, channel)
-        `counts` (1, NaN where the file holds fill), `exposure` (s), `quality` with MISSING where any of the channels
-        is NaN, INVALID where the exposure is not positive, GAP on the first sample after a gap; coordinate
-        `configuration` (0 where unknown); attributes `instrument` and `source_files`.
+        `counts` (1, NaN where the file holds fill), `exposure` (s), `quality` with MISSING where a channel that
+        spectra are read from is NaN, INVALID where the exposure is not positive, GAP on the first sample after a gap;
+        coordinate `configuration` (0 where unknown); attributes `instrument` and `source_files`.
 
     Raises
     ------
@@ -152,6 +152,7 @@ def _tables(
     files: list[DailyFile], span: TimeRange, channels: tuple[str, ...], progress: Progress | None
 ) -> Iterator[_Table]:
     """Yield clean tables in order of time. One file is held back, so that the next can correct its overlap."""
+    needed = np.isin(channels, load_instrument("radem").ensemble.bins[-1])
     pending: _Table | None = None
     previous: tuple[np.datetime64, float] | None = None
     first = last = None
@@ -167,12 +168,12 @@ def _tables(
             if len(table.time) and pending.time[-1] >= table.time[0]:
                 table = _sorted_unique(_merged([pending, table]), file.path)
             else:
-                yield from _finished(pending, previous, span)
+                yield from _finished(pending, previous, span, needed)
                 previous = (pending.time[-1], pending.exposure[-1])
                 found = found or bool(span.contains(pending.time).any())
         pending = table
     if pending is not None:
-        yield from _finished(pending, previous, span)
+        yield from _finished(pending, previous, span, needed)
         found = found or bool(span.contains(pending.time).any())
     if not found:
         names = ", ".join(str(file.path) for file in files[:3])
@@ -180,7 +181,9 @@ def _tables(
         raise MissingDataError(msg)
 
 
-def _finished(table: _Table, previous: tuple[np.datetime64, float] | None, span: TimeRange) -> Iterator[_Table]:
+def _finished(
+    table: _Table, previous: tuple[np.datetime64, float] | None, span: TimeRange, needed: npt.NDArray[np.bool_]
+) -> Iterator[_Table]:
     """Set the flags a reader can know, cut to the range, and yield unless nothing is left."""
     before, accumulation = (table.time[0], np.nan) if previous is None else previous
     step = np.diff(np.concatenate([[before], table.time])) / np.timedelta64(1, "s")
@@ -190,7 +193,7 @@ def _finished(table: _Table, previous: tuple[np.datetime64, float] | None, span:
     usual = np.median(positive) if len(positive) else np.inf
     accumulations = np.where(accumulations > 0, accumulations, usual)
     quality = np.where(step > GAP_FACTOR * accumulations, Quality.GAP, 0)
-    quality |= np.where(np.isnan(table.counts).any(axis=1), Quality.MISSING, 0)
+    quality |= np.where(np.isnan(table.counts[:, needed]).any(axis=1), Quality.MISSING, 0)
     quality |= np.where(table.exposure > 0, 0, Quality.INVALID)
     table = _Table(table.time, table.counts, table.exposure, quality.astype(np.int32), table.files)
     inside = span.contains(table.time)
@@ -248,13 +251,13 @@ def _sorted_unique(table: _Table, path: Path) -> _Table:
     table = table.take(np.argsort(table.time, kind="stable"))
     is_last = np.append(table.time[1:] != table.time[:-1], True)
     dropped = np.flatnonzero(~is_last)
-    same = (table.counts[dropped] == table.counts[dropped + 1]) | (
-        np.isnan(table.counts[dropped]) & np.isnan(table.counts[dropped + 1])
-    )
-    if not same.all():
+    values = np.column_stack([table.counts, table.exposure])
+    before, after = values[dropped], values[dropped + 1]
+    differ = ~((before == after) | (np.isnan(before) & np.isnan(after))).all(axis=1)
+    if differ.any():
         warnings.warn(
-            f"{path}: two samples at {table.time[dropped[~same.all(axis=1)][0]]} (and "
-            f"{(~same.all(axis=1)).sum() - 1} more instants) hold different counts; the later file is kept",
+            f"{path}: two samples at {table.time[dropped[differ][0]]} (and {differ.sum() - 1} more instants) hold "
+            "different counts or exposures; the later file is kept",
             UserWarning,
             stacklevel=5,
         )

@@ -107,7 +107,9 @@ def check_method(
         raise DataError(msg)
 
 
-def check_response(response: Response, instrument: Instrument, *, tolerance: float) -> None:
+def check_response(
+    response: Response, instrument: Instrument, *, tolerance: float, trained_for: str | None = None
+) -> None:
     """Check that another response gives the rates of the one a model was trained for.
 
     Parameters
@@ -118,14 +120,28 @@ def check_response(response: Response, instrument: Instrument, *, tolerance: flo
         Its own response is what the shipped model was trained for.
     tolerance : float
         Largest relative difference of the rates allowed: the uncertainty of the response that the intervals carry.
+        Tables and a fit to them differ by their Monte-Carlo noise, so that 1 % is always allowed.
+    trained_for : str, optional
+        Digest of the response (of the channels that are read) that the model was trained for, by default the
+        instrument's own. A response of this digest is right whatever the instrument's is.
 
     Raises
     ------
     DataError
-        If the rates of a solar particle spectrum differ by more.
+        If the rates of a solar particle spectrum differ by more, or the model was trained for a third response.
     """
+    tolerance = max(tolerance, 0.01)
     own = instrument.response(response.species, instrument.configurations[0].number)
     channels = list(dict.fromkeys(name for bins in instrument.ensemble.bins for name in bins))
+    if trained_for is not None:
+        if response.select(channels).digest == trained_for:
+            return
+        if own.select(channels).digest != trained_for:
+            msg = (
+                f"the model was trained for another response (SHA-256 {trained_for[:12]}...) than these tables "
+                f"({response.select(channels).digest[:12]}...); give the tables it was trained for, or another model"
+            )
+            raise DataError(msg)
     # From hard and flat to soft and steep, as solar particle spectra are.
     form = RollingPowerLaw(
         intensity=np.ones((4, 1)),

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from particleflux.background import auto_background, estimate_background, follow_background
 from particleflux.errors import AxisError, DataError
 from particleflux.instruments import Instrument, load_instrument
 from particleflux.names import Quality, attributes, require
-from particleflux.quality import accumulate, screen
+from particleflux.quality import accumulate, cadence, is_series, screen
 from particleflux.reconstruct.validity import tell_unusable
 from particleflux.unfold import Unfolder
 
-#: Accumulation of a time series when none is asked for.
+#: Accumulation of a time series when none is asked for; one whose samples are longer is kept as it is.
 DEFAULT_LENGTH = "15min"
 _BACKGROUND = ("background_rate", "background_rate_std")
 #: What screening concludes from the times and from the neighbours of a sample.
@@ -88,7 +89,7 @@ def prepare(
     background : str or Dataset, optional
         As `reconstruct` takes it.
     every : str or None
-        As `reconstruct` takes it.
+        As `reconstruct` takes it; "auto" keeps samples that are longer than 15 min.
 
     Returns
     -------
@@ -109,15 +110,15 @@ def prepare(
         the instrument file's background is used.
     """
     chosen = load_instrument(instrument) if isinstance(instrument, str) else instrument
-    is_series = not counts.attrs.get("independent_samples", 0)
-    length = _choose_length(every, is_series=is_series)
+    series = is_series(counts)
+    length = _choose_length(every, counts, series=series)
     own = background is None and _BACKGROUND[0] in counts
     if own:
         require(counts, *_BACKGROUND)
     wanted = ("counts", "exposure", "quality", *(_BACKGROUND if own else ()))
     counts = counts[[name for name in wanted if name in counts]]
     # Spikes and moved thresholds show at the native cadence only: screen before accumulating.
-    screened = _screen(counts, chosen, is_series=is_series)
+    screened = _screen(counts, chosen, series=series)
     tell_unusable(screened, chosen)
     # A background at the times of the counts is averaged over the same samples as they are summed.
     accumulated = accumulate(screened, length)
@@ -129,15 +130,20 @@ def prepare(
     if "time" in level["background_rate"].dims:
         _check_times(level, accumulated)
         return Prepared(accumulated, level, length)
-    if not is_series:
+    if not series:
         return Prepared(accumulated, level.expand_dims(time=accumulated["time"]), length)
     followed = follow_background(level, accumulated, chosen)
     return Prepared(accumulated, followed.assign_attrs({**level.attrs, **followed.attrs}), length)
 
 
-def _choose_length(every: str | None, *, is_series: bool) -> str | None:
-    if is_series:
-        return DEFAULT_LENGTH if every == "auto" else every
+def _choose_length(every: str | None, counts: xr.Dataset, *, series: bool) -> str | None:
+    if series:
+        if every != "auto":
+            return every
+        require(counts, "exposure")
+        # Longer samples are kept: no sum of them is due, and bins of their length would only shift their times.
+        native = cadence(counts["exposure"].to_numpy().astype(np.float64))
+        return DEFAULT_LENGTH if native <= pd.Timedelta(DEFAULT_LENGTH).total_seconds() else None
     if every not in (None, "auto"):
         msg = (
             f"an accumulation of {every} was asked for, but the samples are independent of each other (attribute "
@@ -147,9 +153,9 @@ def _choose_length(every: str | None, *, is_series: bool) -> str | None:
     return None
 
 
-def _screen(counts: xr.Dataset, instrument: Instrument, *, is_series: bool) -> xr.Dataset:
+def _screen(counts: xr.Dataset, instrument: Instrument, *, series: bool) -> xr.Dataset:
     screened = screen(counts, instrument)
-    if is_series:
+    if series:
         return screened
     # Times that only number the samples say nothing, nor do neighbours; and a count may be as low as its own
     # background. What remains of these tests is the limit of each channel.

@@ -9,6 +9,7 @@ import xarray as xr
 
 from particleflux.errors import MissingDataError
 from particleflux.instruments import Instrument
+from particleflux.quality import is_series, last_instant
 
 
 def tell_unusable(
@@ -38,18 +39,24 @@ def tell_unusable(
     time = screened["time"].to_numpy()
     if not len(time):
         return
-    if not screened.attrs.get("independent_samples", 0):
+    series = is_series(screened)
+    last = last_instant(time, screened["exposure"].to_numpy().astype(np.float64))
+    if series:
         for item in instrument.exclusions:
-            n = int(((time >= item.start) & (time < item.stop)).sum())
+            n = int(((time < item.stop) & (last >= item.start)).sum())
             if n:
                 warnings.warn(
-                    f"{_count(n, len(time))} of {what} lie in {_second(item.start)} to {_second(item.stop)} UTC, which "
-                    f"{instrument.name} marks as not to be used ({item.reason}): {fate}",
+                    f"{_count(n, len(time))} of {what} reach into {_second(item.start)} to {_second(item.stop)} UTC, "
+                    f"which {instrument.name} marks as not to be used ({item.reason}): {fate}",
                     stacklevel=3,
                 )
-    number = screened["configuration"].to_numpy()
     with_response = [item for item in instrument.configurations if item.response]
+    number = screened["configuration"].to_numpy()
     unknown = ~np.isin(number, [item.number for item in with_response])
+    # A sample stated or begun with a response may lie, or end, in a time without one.
+    for dated in (instrument.configuration_at(time), instrument.configuration_at(last)) if series else ():
+        number = np.where(unknown, number, dated)
+        unknown = ~np.isin(number, [item.number for item in with_response])
     if not unknown.any():
         return
     first = int(np.flatnonzero(unknown)[0])

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 class Unfolder(Protocol):
     """What a method is: a frozen dataclass of its settings with one verb."""
 
+    @property
+    def trained_for(self) -> str | None:
+        """Digest of the response that the method is tied to; None if it takes any."""
+        ...
+
     def unfold(self, counts: xr.Dataset, background: xr.Dataset) -> xr.Dataset:
         """Turn counts into spectra.
 

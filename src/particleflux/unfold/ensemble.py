@@ -18,7 +18,7 @@ from scipy.interpolate import CubicSpline
 from particleflux.artefact import Artefact
 from particleflux.errors import ArtefactError, DataError
 from particleflux.names import UNUSABLE, Quality, attributes
-from particleflux.unfold.measurement import check_instrument, measure
+from particleflux.unfold.measurement import check_instrument, flag_detection, measure
 from particleflux.unfold.networks import Networks
 from particleflux.unfold.targets import (
     KIND,
@@ -122,6 +122,11 @@ class EnsembleUnfolder:
         return Networks.of(self.artefact)
 
     @property
+    def trained_for(self) -> str:
+        """Digest of the response, of the channels that are read, that the networks were trained for."""
+        return str(self.artefact.card["response_sha256"])
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """Channels that must be among the counts, in any order."""
         return self._networks.rule.channels
@@ -201,6 +206,8 @@ class EnsembleUnfolder:
 
         rows = np.flatnonzero(usable)
         index = networks.rule.choose(measurement[rows])
+        is_read = np.arange(len(self.channels)) < np.array([len(bins) for bins in networks.rule.bins])[index, None]
+        quality[rows] = flag_detection(measurement[rows], is_read, quality[rows])
         tasks = [
             (chosen, mine[start : start + _CHUNK])
             for chosen in range(len(networks.rule.bins))

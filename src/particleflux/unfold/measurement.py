@@ -17,6 +17,8 @@ from particleflux.unfold.targets import MAX_BACKGROUND_ERROR
 _FILL_VALUE = 4294967295.0
 # No channel above its background by this many standard deviations: nothing was seen.
 _DETECTION_SIGMA = 3.0
+# A channel that is not read, above its background by this many, belongs to no spectrum that was trained for.
+_UNREAD_SIGMA = 5.0
 # A reading channel below its background by this many is not counting as it should.
 _DEAD_SIGMA = 8.0
 
@@ -88,8 +90,38 @@ def measure(
     error = np.minimum(error, MAX_BACKGROUND_ERROR)
     sigma = np.sqrt(level + (error * level) ** 2)
     quality[good & (number < level - _DEAD_SIGMA * sigma).any(axis=1)] |= int(Quality.SATURATED)
-    quality[good & ~(number > level + _DETECTION_SIGMA * sigma).any(axis=1)] |= int(Quality.BELOW_DETECTION)
     return Measurement(number, level, error, np.full(len(number), response_error)), quality
+
+
+def flag_detection(
+    measurement: Measurement, is_read: npt.NDArray[np.bool_], quality: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Tell by the channels that are read whether anything was seen, and by the others whether the spectrum fits.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        n samples.
+    is_read : ndarray of bool, shape (n, channel)
+        The channels that the chosen ensemble reads.
+    quality : ndarray of int32, shape (n,)
+        Flags so far.
+
+    Returns
+    -------
+    ndarray of int32, shape (n,)
+        With BELOW_DETECTION where no channel that is read stands above its background, and EXTRAPOLATED where one that
+        is not read stands far above it: no spectrum that the method knows leaves the softer channels out.
+    """
+    level = measurement.background
+    sigma = np.sqrt(level + (measurement.background_error * level) ** 2)
+    excess = measurement.counts - level
+    seen = (is_read & (excess > _DETECTION_SIGMA * sigma)).any(axis=1)
+    odd = (~is_read & (excess > _UNREAD_SIGMA * np.maximum(sigma, 1.0))).any(axis=1)
+    return np.asarray(
+        quality | np.where(seen, 0, int(Quality.BELOW_DETECTION)) | np.where(odd, int(Quality.EXTRAPOLATED), 0),
+        dtype=np.int32,
+    )
 
 
 def check_instrument(counts: xr.Dataset, expected: str, model: str) -> None:
