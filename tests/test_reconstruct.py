@@ -62,6 +62,15 @@ def test_native_cadence_is_kept(counts: xr.Dataset) -> None:
     np.testing.assert_array_equal(spectra["time"], counts["time"])
 
 
+def test_channel_without_a_count_is_left_out(counts: xr.Dataset) -> None:
+    """A channel that nothing is read from may hold fill throughout: it is told, and the spectra are the same."""
+    dead = counts.copy(deep=True)
+    dead["counts"].loc[{"channel": "EDH8"}] = np.nan
+    with pytest.warns(UserWarning, match="EDH8 held fill values throughout"):
+        found = reconstruct(dead, method=ExcessUnfolder(), every="1h")
+    np.testing.assert_allclose(found["flux"], reconstruct(counts, method=ExcessUnfolder(), every="1h")["flux"])
+
+
 def test_flags_of_counts_background_and_method_are_joined(counts: xr.Dataset) -> None:
     """A flag raised by any step stands in the result."""
     flagged = counts.copy(deep=True)

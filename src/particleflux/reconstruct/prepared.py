@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +117,7 @@ def prepare(
     if own:
         require(counts, *_BACKGROUND)
     wanted = ("counts", "exposure", "quality", *(_BACKGROUND if own else ()))
-    counts = counts[[name for name in wanted if name in counts]]
+    counts = _without_dead_channels(counts[[name for name in wanted if name in counts]], chosen)
     # Spikes and moved thresholds show at the native cadence only: screen before accumulating.
     screened = _screen(counts, chosen, series=series)
     tell_unusable(screened, chosen)
@@ -134,6 +135,20 @@ def prepare(
         return Prepared(accumulated, level.expand_dims(time=accumulated["time"]), length)
     followed = follow_background(level, accumulated, chosen)
     return Prepared(accumulated, followed.assign_attrs({**level.attrs, **followed.attrs}), length)
+
+
+def _without_dead_channels(counts: xr.Dataset, instrument: Instrument) -> xr.Dataset:
+    """Leave out channels without a single count, unless spectra or the background level are read from them."""
+    require(counts, "counts")
+    if not counts.sizes.get("time") or "channel" not in counts.coords:
+        return counts
+    needed = {*instrument.ensemble.bins[-1], *instrument.monitors, *instrument.hardest}
+    is_dead = np.isnan(counts["counts"].transpose("time", "channel").to_numpy().astype(float)).all(axis=0)
+    dead = [str(name) for name in counts["channel"].to_numpy()[is_dead] if str(name) not in needed]
+    if not dead:
+        return counts
+    warnings.warn(f"{', '.join(dead)} held fill values throughout and were left out", stacklevel=4)
+    return counts.drop_sel(channel=dead)
 
 
 def _choose_length(every: str | None, counts: xr.Dataset, *, series: bool) -> str | None:
@@ -174,7 +189,7 @@ def _reference(background: str | xr.Dataset, screened: xr.Dataset, instrument: I
         if _BACKGROUND[0] in background:
             require(background, *_BACKGROUND)
             return background
-        quiet = screen(background, instrument)
+        quiet = screen(_without_dead_channels(background, instrument), instrument)
         tell_unusable(quiet, instrument, "the background counts", "left out")
         return estimate_background(quiet, instrument)
     if background != "auto":
