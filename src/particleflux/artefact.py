@@ -1,4 +1,4 @@
-"""A trained model on disk: a folder with ONNX networks and a JSON card; never pickle."""
+"""A trained model on disk: a folder with ONNX networks and a JSON card, and nothing that runs code when read."""
 
 from __future__ import annotations
 
