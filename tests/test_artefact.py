@@ -160,7 +160,7 @@ def test_no_such_model_lists_the_shipped_ones(tmp_path, model, monkeypatch):
     """A name that is no model is answered with the names that are."""
     monkeypatch.setattr(artefact_module, "list_artefacts", lambda: {"toy-model": model})
     assert Artefact.load("toy-model").name == "toy"
-    with pytest.raises(ArtefactError, match=r"no model 'toy-modell': expected .* one of \['toy-model'\]"):
+    with pytest.raises(ArtefactError, match=r"no model 'toy-modell': expected .* one that ships .\['toy-model'\]"):
         Artefact.load("toy-modell")
     with pytest.raises(ArtefactError, match=r"no model .*nowhere"):
         Artefact.load(tmp_path / "nowhere")
