@@ -201,13 +201,16 @@ def test_an_answer_beyond_all_numbers_is_none(artefact, observe, quiet, log_flux
     counts = counts.isel(time=[0, 0]).assign_coords(time=np.array(["2024-03-10", "2024-03-11"], dtype="datetime64[ns]"))
 
     class Wild:
+        def __init__(self, session):
+            self.session = session
+
         def run(self, names, inputs):
-            (quantiles,) = networks.sessions[2].run(names, inputs)
+            (quantiles,) = self.session.run(names, inputs)
             quantiles = quantiles.copy()
-            quantiles[0, 4, 3] = log_flux
+            quantiles[0, 4] = log_flux
             return [quantiles]
 
-    vars(unfolder)["_networks"] = dataclasses.replace(networks, sessions=(Wild(),) * 3)
+    vars(unfolder)["_networks"] = dataclasses.replace(networks, sessions=tuple(map(Wild, networks.sessions)))
     found = unfolder.unfold(counts, quiet)
     assert int(found["ensemble"][1]) == 5
     for name in ("flux", "flux_lower95", "integral_flux", "spectral_index"):
@@ -344,3 +347,15 @@ def test_an_unread_channel_is_no_detection(exact, observe, quiet):
     assert int(result["quality"]) & int(Quality.EXTRAPOLATED)
     alone = exact.unfold(observe(faint), quiet).isel(time=0)
     assert int(alone["quality"]) == int(Quality.BELOW_DETECTION)
+
+
+def test_chance_in_the_hard_channels_gives_no_absurd_limit(artefact, observe, quiet):
+    """PDH5 and PDH6 three deviations up over a quiet background: the upper bound stays far below any event, flagged."""
+    counts = observe(bright(observe, 3.0, 10.0, counts=1e-3))
+    level = counts["counts"].sel(channel=["PDH5", "PDH6"])
+    counts["counts"].loc[{"channel": ["PDH5", "PDH6"]}] = level + 3.1 * np.sqrt(level)
+    counts["counts"].loc[{"channel": "PDH1"}] *= 0.9
+    result = EnsembleUnfolder(artefact, energies=(5.0, 20.0, 100.0)).unfold(counts, quiet).isel(time=0)
+    assert float(result["flux_upper95"].sel(energy=100.0)) < 0.01
+    assert (np.diff(np.log(result["flux_upper95"])) < 0).all()
+    assert int(result["quality"]) & int(Quality.EXTRAPOLATED)

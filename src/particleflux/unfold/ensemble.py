@@ -17,7 +17,9 @@ from scipy.interpolate import CubicSpline
 
 from particleflux.artefact import Artefact
 from particleflux.errors import ArtefactError, DataError
+from particleflux.features import Measurement
 from particleflux.names import UNUSABLE, Quality, attributes
+from particleflux.unfold.limits import FormLimits
 from particleflux.unfold.measurement import check_instrument, flag_detection, measure
 from particleflux.unfold.networks import Networks
 from particleflux.unfold.targets import (
@@ -49,6 +51,8 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 
 DEFAULT_ENERGIES = tuple(float(round(energy, 3)) for energy in np.geomspace(5.0, 100.0, 25))
+# A network that breaks the limits of the form by more than this factor (natural logarithm) extrapolates.
+_AT_A_LOSS = float(np.log(2.0))
 # Rows per call of a network: its layers then stay in the processor's cache.
 _CHUNK = 1024
 
@@ -121,6 +125,10 @@ class EnsembleUnfolder:
     def _networks(self) -> Networks:
         return Networks.of(self.artefact)
 
+    @cached_property
+    def _limits(self) -> FormLimits:
+        return FormLimits.of(self.artefact.card)
+
     @property
     def trained_for(self) -> str:
         """Digest of the response, of the channels that are read, that the networks were trained for."""
@@ -187,19 +195,19 @@ class EnsembleUnfolder:
         is_log = np.array([name != PARAMETERS[0] for name in (*networks.thresholds, *PARAMETERS)])
 
         def fill(chosen: int, part: npt.NDArray[np.intp]) -> int:
-            quantiles, log_scale, outside = networks.predict(measurement[part], chosen)
+            quantiles, log_scale, outside, n_bins = self._predict(measurement[part], chosen)
             log_scale = (log_scale - log_exposure[part])[:, None, None]
-            # Neighbouring quantiles of interpolated curves could cross by rounding; they are ordered by definition.
-            log_flux = np.maximum.accumulate(quantiles[..., :n_nodes] @ spline, axis=1)
-            rest = quantiles[..., n_nodes:] + log_scale * is_scaled
             # Far outside what the networks were trained on, their numbers may exceed any flux: no answer, not infinity.
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
+                # Neighbouring quantiles of interpolated curves could cross by rounding; they are ordered by definition.
+                log_flux = np.maximum.accumulate(quantiles[..., :n_nodes] @ spline, axis=1)
                 flux[part] = np.exp(log_flux + log_scale)
+                rest = quantiles[..., n_nodes:] + log_scale * is_scaled
                 other[part] = np.where(is_log, np.exp(np.where(is_log, rest, 0.0)), rest)
             is_answered = np.isfinite(flux[part]).all(axis=(1, 2)) & np.isfinite(other[part]).all(axis=(1, 2))
             failed = part[~is_answered]
             flux[failed] = other[failed] = np.nan
-            ensemble[part[is_answered]] = len(networks.rule.bins[chosen])
+            ensemble[part[is_answered]] = n_bins[is_answered]
             quality[part[outside]] |= int(Quality.EXTRAPOLATED)
             quality[failed] |= int(Quality.EXTRAPOLATED | Quality.NOT_PROCESSED)
             return len(part)
@@ -223,6 +231,31 @@ class EnsembleUnfolder:
                     progress(done, len(rows))
         quality[~usable] |= int(Quality.NOT_PROCESSED)
         return self._label(counts, flux, other, ensemble, quality)
+
+    def _predict(
+        self, measurement: Measurement, chosen: int
+    ) -> tuple[Array, Array, npt.NDArray[np.bool_], npt.NDArray[np.int8]]:
+        """Predict with the chosen ensemble, or with the smallest where the chosen one is at a loss.
+
+        A channel that rises by chance, with nothing in the softer ones, is a sample of which training saw too few: the
+        network's upper quantiles then break what every spectrum of the form keeps, by decades.
+        """
+        quantiles, log_scale, outside = self._networks.predict(measurement, chosen)
+        kept, departure = self._keep_limits(quantiles)
+        n_bins = np.full(len(measurement), len(self._networks.rule.bins[chosen]), dtype=np.int8)
+        lost = departure > _AT_A_LOSS
+        outside = outside | lost
+        if chosen and lost.any():
+            n_bins[lost] = len(self._networks.rule.bins[0])
+            again, log_scale[lost], _ = self._networks.predict(measurement[lost], 0)
+            kept[lost], _ = self._keep_limits(again)
+        return kept, log_scale, outside, n_bins
+
+    def _keep_limits(self, quantiles: npt.NDArray[np.float32]) -> tuple[Array, Array]:
+        n_nodes, n_thresholds = len(self._limits.nodes), len(self._limits.thresholds)
+        flux, integral, rest = np.split(quantiles.astype(float), [n_nodes, n_nodes + n_thresholds], axis=-1)
+        flux, integral, departure = self._limits.keep(flux, integral)
+        return np.concatenate([flux, integral, rest], axis=-1), departure
 
     def _label(
         self,
