@@ -68,6 +68,23 @@ def test_figure_shows_rates_flux_and_three_samples() -> None:
     assert "EDH1" not in shown
 
 
+def test_one_energy_is_drawn_without_complaint() -> None:
+    """A single energy makes a figure as well, with its marker inside the axis."""
+    spectra = make_spectra().isel(energy=[2])
+    axis = plot_reconstruction(make_counts(), spectra).get_axes()[-1]
+    low, high = axis.get_xlim()
+    assert low < spectra["energy"].item() < high
+    assert axis.get_lines()[0].get_marker() == "o"
+
+
+def test_the_axis_names_the_days_of_the_data() -> None:
+    """Under the time stand the first and last day of the samples, and not the day after them."""
+    spectra = make_spectra()
+    first, last = (str(spectra["time"].to_numpy()[index].astype("datetime64[D]")) for index in (0, -1))
+    expected = f"Time (UTC), {first}" + (f" to {last}" if last != first else "")
+    assert expected in texts(plot_reconstruction(make_counts(), spectra))
+
+
 def test_flags_are_named() -> None:
     """Every flag that is raised, and no other, gets its named row."""
     spectra = make_spectra()

@@ -175,7 +175,9 @@ def draw_samples(figure: Any, spectra: xr.Dataset, truth: xr.Dataset | None, sam
 def draw_spectrum(axis: Any, spectrum: xr.Dataset, label: str = "median") -> list[Any]:
     energy = spectrum["energy"].to_numpy()
     name = flux_name(spectrum)
-    handles: list[Any] = axis.plot(energy, positive(spectrum[name]), color=BLUE, label=label)
+    # One energy makes no line.
+    marker = "o" if energy.size == 1 else None
+    handles: list[Any] = axis.plot(energy, positive(spectrum[name]), color=BLUE, label=label, marker=marker)
     for suffix, alpha in (("95", 0.18), ("", 0.38)):
         if f"flux_lower{suffix}" in spectrum:
             bounds = [positive(spectrum[f"flux_{side}{suffix}"]) for side in ("lower", "upper")]
@@ -184,7 +186,8 @@ def draw_spectrum(axis: Any, spectrum: xr.Dataset, label: str = "median") -> lis
         handles += _band_handles(BLUE)
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.set_xlim(energy.min(), energy.max())
+    margin = 1.5 if energy.size == 1 else 1.0
+    axis.set_xlim(energy.min() / margin, energy.max() * margin)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
@@ -199,9 +202,11 @@ def _band_handles(colour: str) -> list[Any]:
 def set_dates(axis: Any, spectra: xr.Dataset) -> None:
     locator = AutoDateLocator(minticks=4, maxticks=9)
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axis.set_xlabel("Time (UTC)")
+    # Its own date would be that of the last tick, which may be the day after.
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     time = spectra["time"].to_numpy()
+    days = [str(np.datetime_as_string(moment, unit="D")) for moment in (time.min(), time.max())]
+    axis.set_xlabel(f"Time (UTC), {' to '.join(dict.fromkeys(days))}")
     axis.set_xlim(time.min(), time.max() + cadence(spectra))
     axis.yaxis.set_major_formatter(LogFormatterSciNotation())
 
