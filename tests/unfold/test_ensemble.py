@@ -359,3 +359,14 @@ def test_chance_in_the_hard_channels_gives_no_absurd_limit(artefact, observe, qu
     assert float(result["flux_upper95"].sel(energy=100.0)) < 0.01
     assert (np.diff(np.log(result["flux_upper95"])) < 0).all()
     assert int(result["quality"]) & int(Quality.EXTRAPOLATED)
+
+
+def test_counts_of_other_particles_are_refused(exact, radem):
+    """Counts simulated for electrons are no protons; those simulated for protons are answered."""
+    for species, reads in (("electron", False), ("proton", True)):
+        counts = Simulation.of_instrument(radem, species=species).sample(3, seed=1)
+        if reads:
+            assert np.isfinite(exact.unfold(counts, counts)["flux"]).all()
+        else:
+            with pytest.raises(DataError, match=r"counts are of species 'electron', the model .* is for 'proton'"):
+                exact.unfold(counts, counts)

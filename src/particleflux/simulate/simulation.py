@@ -233,7 +233,7 @@ class Simulation:
             msg = f"{n} samples asked for: expected at least 1"
             raise DataError(msg)
         drawn = self.draw(n, np.random.default_rng([seed, first]))
-        sample = label_draw(drawn, self.channels, seed=seed, first=first)
+        sample = label_draw(drawn, self.channels, seed=seed, first=first).assign_attrs(species=self.response.species)
         return sample.assign_attrs(instrument=self.instrument) if self.instrument else sample
 
     def stream(self, n: int, *, seed: int, chunk: int = 10_000) -> Iterator[xr.Dataset]:

@@ -20,7 +20,7 @@ from particleflux.errors import ArtefactError, DataError
 from particleflux.features import Measurement
 from particleflux.names import UNUSABLE, Quality, attributes
 from particleflux.unfold.limits import FormLimits
-from particleflux.unfold.measurement import check_instrument, flag_detection, measure
+from particleflux.unfold.measurement import check_origin, flag_detection, measure
 from particleflux.unfold.networks import Networks
 from particleflux.unfold.targets import (
     KIND,
@@ -171,7 +171,7 @@ class EnsembleUnfolder:
             If the counts are of an instrument that the networks were not trained for.
         """
         card = self.artefact.card
-        check_instrument(counts, card["instrument"], self.artefact.name)
+        check_origin(counts, card["instrument"], card["species"], self.artefact.name)
         measurement, quality = measure(
             counts,
             background,

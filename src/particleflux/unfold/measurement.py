@@ -124,30 +124,31 @@ def flag_detection(
     )
 
 
-def check_instrument(counts: xr.Dataset, expected: str, model: str) -> None:
-    """Refuse counts of another instrument than a model was trained for.
+def check_origin(counts: xr.Dataset, instrument: str, species: str, model: str) -> None:
+    """Refuse counts of another instrument, or known to be of other particles, than a model was trained for.
 
     Parameters
     ----------
     counts : Dataset
-        Its attribute `instrument`, where it has one.
-    expected : str
-        Name of the instrument.
+        Its attributes `instrument` and `species`, where it has them: a simulation has both.
+    instrument, species : str
+        What the model is for.
     model : str
         Name of the model, for the message.
 
     Raises
     ------
     DataError
-        If the counts are of another instrument.
+        If the counts are of another instrument or other particles.
     """
-    instrument = counts.attrs.get("instrument")
-    if instrument is not None and instrument != expected:
-        msg = (
-            f"counts are of instrument {instrument!r}, the model {model!r} is for {expected!r}; "
-            "choose a model that was trained for this instrument"
-        )
-        raise DataError(msg)
+    for what, expected in (("instrument", instrument), ("species", species)):
+        found = counts.attrs.get(what)
+        if found is not None and found != expected:
+            msg = (
+                f"counts are of {what} {found!r}, the model {model!r} is for {expected!r}; "
+                f"choose a model that was trained for this {what}"
+            )
+            raise DataError(msg)
 
 
 def _background(
