@@ -34,6 +34,23 @@ class Quality(enum.IntFlag):
     NOT_PROCESSED = 4096  # the method was not run: every result is NaN
 
 
+class ForecastQuality(enum.IntFlag):
+    """What a forecast had to do without; 0 had everything. Kept in the variable `quality` (init_time) of a forecast."""
+
+    GOOD = 0
+    NO_FLUX = 1  # the electron flux of the last day is missing
+    FLUX_GAP = 2  # some of the flux before that is missing
+    NO_SOLAR_WIND = 4  # solar wind of the last day is missing, and with it the magnetopause stand-off
+    NO_KP = 8  # Kp of the last day is missing
+    NO_DST = 16  # Dst of the last day is missing
+    DRIVER_GAP = 32  # some of the drivers before the last day are missing
+    NO_RECURRENCE = 64  # what was measured one solar rotation before the forecast days is missing
+    SATELLITE_CHANGE = 128  # the flux was measured by several satellites that are not on one scale
+    UNCALIBRATED = 256  # the flux of the last days is not tied to the scale the method was trained on
+    EXTRAPOLATED = 512  # an input lies outside the range the method was trained for
+    NOT_FORECAST = 4096  # no input at all: every result is NaN
+
+
 #: Flags that forbid a method to run on the sample.
 UNUSABLE = Quality.DO_NOT_USE | Quality.UNKNOWN_CONFIGURATION | Quality.SATURATED | Quality.MISSING | Quality.INVALID
 
@@ -80,6 +97,30 @@ for _name, _units, _long_name in (
 ):
     for _suffix, _bound in _BOUNDS.items():
         VARIABLES[_name + _suffix] = Variable(_units, f"{_long_name}, {_bound}")
+
+# History of the flux at geostationary orbit and of what drives it. Along `time` the contract's quantities are means
+# over the cadence; `fluence_gt2mev` is what the forecasts are of.
+for _name, _units, _long_name in (
+    ("electron_flux_gt2mev", "cm-2 s-1 sr-1", "integral flux of electrons above 2 MeV"),
+    ("electron_flux_gt0p8mev", "cm-2 s-1 sr-1", "integral flux of electrons above 0.8 MeV"),
+    ("electron_flux_gt0p6mev", "cm-2 s-1 sr-1", "integral flux of electrons above 0.6 MeV"),
+    ("fluence_gt2mev", "cm-2 sr-1 d-1", "daily fluence of electrons above 2 MeV"),
+    ("solar_wind_speed", "km s-1", "solar wind speed"),
+    ("solar_wind_density", "cm-3", "solar wind proton density"),
+    ("solar_wind_pressure", "nPa", "solar wind dynamic pressure"),
+    ("b_total", "nT", "magnitude of the interplanetary magnetic field"),
+    ("by_gsm", "nT", "interplanetary magnetic field, y component, GSM"),
+    ("bz_gsm", "nT", "interplanetary magnetic field, z component, GSM"),
+    ("standoff", "R_earth", "stand-off distance of the subsolar magnetopause"),
+    ("kp", "1", "planetary index Kp"),
+    ("ap", "nT", "planetary equivalent amplitude ap, in units of 2 nT as published"),
+    ("dst", "nT", "disturbance storm-time index Dst"),
+    ("ae", "nT", "auroral electrojet index AE"),
+    ("f10p7", "1e-22 W m-2 Hz-1", "solar radio flux at 10.7 cm"),
+):
+    VARIABLES[_name] = Variable(_units, _long_name)
+VARIABLES["satellite"] = Variable("1", "satellite that measured the electrons; empty where none did")
+VARIABLES["kp_sum"] = Variable("1", "sum of the eight Kp values of the day", ("time",))
 
 
 def attributes(name: str) -> dict[str, str]:
