@@ -81,7 +81,13 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Help goes to stdout, names the commands, and is no error."""
     assert run("--help") == 0
     shown = capsys.readouterr().out
-    for command in ("demo", "reconstruct", "simulate", "models", "train"):
+    for command in (
+        "demo", "reconstruct", "simulate", "history", "forecast", "verify", "correlate", "fetch", "models", "train",
+    ):  # fmt: skip
+        assert command in shown
+    assert run("train", "--help") == 0
+    shown = capsys.readouterr().out
+    for command in ("spectra", "forecast"):
         assert command in shown
     assert run("reconstruct", "--help") == 0
     shown = capsys.readouterr().out

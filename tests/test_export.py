@@ -21,6 +21,7 @@ from particleflux.export import (
     write_spectra,
     write_stream,
 )
+from particleflux.forecast import as_forecast
 from particleflux.names import Quality, attributes
 
 ENERGIES = np.geomspace(5.0, 100.0, 7)
@@ -456,3 +457,69 @@ def test_stream_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"found suffix '.csv'.*expected one of .nc"):
         write_stream([make_counts()], tmp_path / "a.csv")
     assert os.listdir(tmp_path) == []
+
+
+def make_forecast() -> xr.Dataset:
+    log = 7.5 + np.linspace(-1, 1, 9) * np.array([0.5, 1.0, 1.5])[:, np.newaxis]
+    values = np.stack([log, log + 1, np.full((3, 9), np.nan), log - 0.2])
+    return as_forecast(
+        values,
+        init_time=np.datetime64("2010-04-05", "ns") + np.arange(4) * np.timedelta64(1, "D"),
+        lead_time=(1, 2, 3),
+        quality=np.array([0, 1, 0, 66]),
+        log_mean=values.mean(axis=-1),
+        attrs={"method": "persistence", "satellite": "GOES-11", "model": ""},
+    )
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".csv", ".json"])
+def test_forecast_survives(tmp_path: Path, suffix: str) -> None:
+    """A forecast is read back with its dimensions, values, lead times, flags and provenance."""
+    forecast = make_forecast()
+    path = write_dataset(forecast, tmp_path / f"forecast{suffix}", provenance=make_provenance(tmp_path))
+    again = open_dataset(path)
+    xr.testing.assert_equal(again, forecast)
+    assert again["fluence_gt2mev"].dims == ("init_time", "lead_time", "quantile")
+    assert again["lead_time"].dtype == "timedelta64[ns]"
+    assert again["quality"].dtype == np.int32
+    assert list(again["quality"].attrs["flag_masks"]) == forecast["quality"].attrs["flag_masks"]
+    for name in ("fluence_gt2mev", "probability", "threshold", "quality"):
+        assert again[name].attrs["units"] == forecast[name].attrs["units"]
+    assert again.attrs["method"] == "persistence"
+    provenance = Provenance.from_attributes(again.attrs)
+    assert provenance is not None
+    assert provenance.input_files[0]["name"] == "day.cdf"
+
+
+def test_forecast_table_is_for_reading(tmp_path: Path) -> None:
+    """The table has a row per issue time and lead time, with speaking columns, and the flags in words."""
+    table = pd.read_csv(write_dataset(make_forecast(), tmp_path / "forecast.csv"), comment="#")
+    assert len(table) == 12
+    assert list(table)[:3] == ["init_time", "lead_time", "valid_time"]
+    assert {"fluence_gt2mev_q025", "fluence_gt2mev_q500", "fluence_gt2mev_q975", "fluence_gt2mev_mean"} <= set(table)
+    assert {"probability_gt1e8", "probability_gt1e9", "quality"} <= set(table)
+    assert table["lead_time"].tolist() == [1, 2, 3] * 4
+    assert table["valid_time"].tolist()[1:4] == ["2010-04-06T00:00:00Z", "2010-04-07T00:00:00Z", "2010-04-06T00:00:00Z"]
+    assert table["flags"].fillna("").tolist()[::3] == ["", "no_flux", "not_forecast", "flux_gap no_recurrence"]
+    assert table["fluence_gt2mev_q500"][0] == pytest.approx(10**7.5)
+    assert table["fluence_gt2mev_q500"].isna().tolist() == [False] * 6 + [True] * 3 + [False] * 3
+
+
+def test_forecast_table_with_rows_gone_is_told(tmp_path: Path) -> None:
+    """A forecast table that lacks a row is refused, and so is an issue time twice."""
+    path = write_dataset(make_forecast(), tmp_path / "forecast.csv")
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(DataError, match="the comment lines and the table do not agree"):
+        open_dataset(path)
+    with pytest.raises(DataError, match="found a label of init_time or lead_time twice"):
+        write_dataset(make_forecast().isel(init_time=[0, 0]), path)
+
+
+def test_lengths_of_time_in_a_table_are_whole_days(tmp_path: Path) -> None:
+    """Lead times of hours do not fit the days of a table; other formats hold them."""
+    hours = make_forecast().assign_coords(lead_time=np.array([6, 12, 18], "timedelta64[h]").astype("timedelta64[ns]"))
+    with pytest.raises(DataError, match="'lead_time' holds lengths of time other than whole days; write"):
+        write_dataset(hours, tmp_path / "forecast.csv")
+    for name in ("forecast.nc", "forecast.json"):
+        again = open_dataset(write_dataset(hours, tmp_path / name))
+        xr.testing.assert_equal(again, hours)

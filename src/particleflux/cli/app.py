@@ -19,7 +19,7 @@ EXIT_MISTAKE, EXIT_INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name=PROGRAM,
-    help="Particle spectra from radiation-monitor count rates, with intervals that hold.",
+    help="Particle spectra from radiation-monitor counts, and electrons at geostationary orbit three days ahead.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,9 +82,7 @@ def models(
         if as_json:
             typer.echo(json.dumps(dict(artefact.card), indent=2))
             return
-        from particleflux.unfold.ensemble import describe
-
-        for key, value in [*describe(artefact.card), ("SHA-256", artefact.digest)]:
+        for key, value in [*_describe(artefact.card), ("SHA-256", artefact.digest)]:
             typer.echo(f"{key:<12}{value}")
         return
     if as_json:
@@ -100,3 +99,16 @@ def models(
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sum up a card by the part of the package that reads its kind."""
+    from particleflux.forecast.lstm import KIND
+
+    if card["kind"] == KIND:
+        from particleflux.forecast.lstm import describe_card
+
+        return describe_card(card)
+    from particleflux.unfold.ensemble import describe
+
+    return describe(card)

@@ -77,7 +77,7 @@ def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str], *, provenan
     Parameters
     ----------
     dataset : Dataset
-        Numbers, text and times; for .csv and .cdf along `time`.
+        Numbers, text and times; for .csv along `time`, or along `init_time` and `lead_time`; for .cdf along `time`.
     path : path-like
         A file ending in .nc, .cdf, .csv or .json; an existing one is replaced.
     provenance : Provenance, optional
@@ -223,14 +223,15 @@ def _describe(dataset: xr.Dataset, provenance: Provenance | None) -> xr.Dataset:
         flags = [flag for flag in Quality if flag]
         described["quality"].attrs = {
             **attributes("quality"),
-            **described["quality"].attrs,
             "flag_masks": [flag.value for flag in flags],
             "flag_meanings": " ".join(str(flag.name).lower() for flag in flags),
+            # Last: a dataset that names its flags, such as a forecast, has others.
+            **described["quality"].attrs,
         }
     described.attrs = _plain(described.attrs)
     for variable in described.variables:
         dtype = described[variable].dtype
-        if dtype.kind not in "biufMUO":
+        if dtype.kind not in "biufMmUO":
             msg = f"variable {variable!r} is of type {dtype}; files hold numbers, text and times: convert or drop it"
             raise DataError(msg)
         described[variable].attrs = _plain(described[variable].attrs)

@@ -105,6 +105,9 @@ def encode_array(array: xr.DataArray) -> dict[str, Any]:
     data: Any
     if values.dtype.kind == "M":
         data = _with_none(format_times(values), np.isnat(values))
+    elif values.dtype.kind == "m":
+        values = _whole_days(values)
+        data = _with_none(values.astype(np.int64), np.isnat(values))
     elif values.dtype.kind == "f":
         if np.isinf(values).any():
             msg = f"variable {array.name!r} holds infinite values, which text formats cannot say; write .nc or .cdf"
@@ -134,11 +137,21 @@ def decode_array(item: dict[str, Any]) -> tuple[list[str], np.ndarray[Any, Any],
     if item["dtype"].startswith("datetime64"):
         times = [np.datetime64("NaT") if text is None else np.datetime64(text.removesuffix("Z")) for text in data.flat]
         values = np.array(times, item["dtype"]).reshape(data.shape)
+    elif item["dtype"].startswith("timedelta64"):
+        lengths = [np.timedelta64("NaT") if number is None else np.timedelta64(int(number)) for number in data.flat]
+        values = np.array(lengths, item["dtype"]).astype("timedelta64[ns]").reshape(data.shape)
     elif item["dtype"].startswith("float"):
         values = data.astype(item["dtype"])  # None becomes NaN
     else:
         values = data.astype(item["dtype"])
     return item["dims"], values, item["attributes"]
+
+
+def _whole_days(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Give lengths of time in days, which read better, where that is exact."""
+    days = lengths.astype("timedelta64[D]")
+    exact = bool((np.isnat(lengths) | (days == lengths)).all())
+    return days if exact else lengths.astype("timedelta64[ns]")
 
 
 def _with_none(values: np.ndarray[Any, Any], is_missing: np.ndarray[Any, Any]) -> Any:

@@ -25,8 +25,20 @@ from particleflux.errors import AxisError, MissingDataError
 from particleflux.export.files import FIGURE_SUFFIXES, choose_format, replacing
 from particleflux.names import require
 from particleflux.plot import _panels as panels
+from particleflux.plot.calibration import plot_calibration
+from particleflux.plot.correlation import plot_correlation
+from particleflux.plot.forecast import plot_forecast
+from particleflux.plot.verification import plot_verification
 
-__all__ = ["plot_reconstruction", "plot_spectrum", "write_figure"]
+__all__ = [
+    "plot_calibration",
+    "plot_correlation",
+    "plot_forecast",
+    "plot_reconstruction",
+    "plot_spectrum",
+    "plot_verification",
+    "write_figure",
+]
 
 
 def plot_reconstruction(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from particleflux.train.network import (
     CURVE_START,
@@ -16,37 +15,11 @@ from particleflux.train.network import (
     Architecture,
     curve_matrix,
 )
+from particleflux.train.onnx_writer import Graph
 from particleflux.unfold.targets import PIVOT_ENERGY, QUANTILE_SIGMAS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-# Operators used exist since opset 13; IR 9 is read by every onnxruntime since 1.16.
-_OPSET, _IR = 18, 9
-
-
-class _Graph:
-    """Collects nodes and constants under running names."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, value: Any) -> str:
-        name = f"c{len(self.constants)}"
-        array = np.asarray(value)
-        array = array if array.dtype == np.int64 else array.astype(np.float32)
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        name = output or f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
-
-    def slice(self, value: str, start: int, stop: int) -> str:
-        limits = (self.constant(np.array([number], dtype=np.int64)) for number in (start, stop, -1))
-        return self.add("Slice", value, *limits)
 
 
 def ensemble_graph(architecture: Architecture, tensors: Sequence[np.ndarray], offset: float) -> onnx.ModelProto:
@@ -70,7 +43,7 @@ def ensemble_graph(architecture: Architecture, tensors: Sequence[np.ndarray], of
     ModelProto
         Input `features` (n, feature), output `quantiles` (n, 5, target), both float32.
     """
-    graph = _Graph()
+    graph = Graph()
     n_targets = architecture.n_targets
     value = "features"
     for layer in range(0, len(tensors), 2):
@@ -123,20 +96,10 @@ def ensemble_graph(architecture: Architecture, tensors: Sequence[np.ndarray], of
     stacked = graph.add("Concat", *parts, axis=0)
     graph.add("Transpose", stacked, output="quantiles", perm=[1, 0, 2])
 
-    proto = helper.make_graph(
-        graph.nodes,
-        "ensemble",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", architecture.n_features])],
-        [helper.make_tensor_value_info("quantiles", TensorProto.FLOAT, ["n", 5, n_targets])],
-        graph.constants,
-    )
-    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="particleflux")
-    model.ir_version = _IR
-    onnx.checker.check_model(model)
-    return model
+    return graph.model("ensemble", {"features": [architecture.n_features]}, {"quantiles": [5, n_targets]})
 
 
-def _centre(graph: _Graph, architecture: Architecture, curve: str, offset: float) -> str:
+def _centre(graph: Graph, architecture: Architecture, curve: str, offset: float) -> str:
     """Add what a rolling power law with the network's three numbers has for every target; see `predict_quantiles`."""
     start = np.array([value for value, _ in CURVE_START])
     start[0] += offset
