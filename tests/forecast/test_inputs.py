@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ import numpy.typing as npt
 import pytest
 import xarray as xr
 
-from particleflux.errors import ArtefactError, AxisError, MissingDataError, UnitError
-from particleflux.forecast.inputs import Inputs, InputSpec, read_inputs, read_table, summarise
+from particleflux.forecast.inputs import Inputs, InputSpec, read_inputs, summarise
 from particleflux.names import attributes
 
 FLUENCE = "fluence_gt2mev"
@@ -170,28 +168,6 @@ def test_hours_alone_are_no_empty_window() -> None:
     np.testing.assert_array_equal(read_inputs(history, rows(59, 60), HOURLY)[0].is_empty, [True, False])
 
 
-def test_alternatives_take_each_other_s_place() -> None:
-    """a|b is a where a is known, b where it is not, and missing where neither is; a third one goes on alike."""
-    kp = np.array([1.0, np.nan, np.nan, np.nan])
-    dst = np.array([10.0, 20.0, np.nan, np.nan])
-    ap = np.array([100.0, 200.0, 300.0, np.nan])
-    history = made(4)
-    for name, values in (("kp", kp), ("dst", dst), ("ap", ap)):
-        history[name] = ("time", values, attributes(name))
-    np.testing.assert_array_equal(read_table(history, InputSpec(("kp|dst",)))[:, 0], [1, 20, np.nan, np.nan])
-    np.testing.assert_array_equal(read_table(history, InputSpec(("kp|dst|ap",)))[:, 0], [1, 20, 300, np.nan])
-    spec = InputSpec(("kp|dst",))
-    np.testing.assert_array_equal(read_table(history.drop_vars("dst"), spec)[:, 0], kp)
-    np.testing.assert_array_equal(read_table(history.drop_vars("kp"), spec)[:, 0], dst)
-
-
-def test_alternatives_are_one_driver() -> None:
-    """What else is read beside the fluence is named once, by the first of its alternatives, with the hours."""
-    flux = "electron_flux_gt0p8mev"
-    assert WIDE.drivers == (flux, SPEED, "ae", "bz_gsm_min", f"{SPEED}_hourly", "electron_flux_gt2mev_hourly")
-    assert SPEC.drivers == (SPEED,)
-
-
 @pytest.mark.parametrize(
     ("missing", "level"),
     [
@@ -250,135 +226,9 @@ def test_hours_are_averaged_to_steps() -> None:
     np.testing.assert_array_equal(inputs.hours[0, :, 1], np.arange(10) != 2)
 
 
-def test_logarithms_of_what_has_none() -> None:
-    """No flux of zero or less; an index or a density of zero is its least; what may be negative is read as it is."""
-    values = np.array([0.0, -1.0, np.inf, -np.inf, np.nan, 100.0])
-    names = (FLUENCE, "solar_wind_density", "solar_wind_pressure", "ae", "bz_gsm", "bz_gsm_min")
-    history = made(6)[[]]
-    for name in names:
-        history[name] = ("time", values, attributes(name.removesuffix("_min")))
-    table = read_table(history, InputSpec(names))
-    nan = np.nan
-    expected = [
-        [nan, nan, nan, nan, nan, 2],
-        [np.log10(0.05), nan, nan, nan, nan, 2],
-        [np.log10(0.02), nan, nan, nan, nan, 2],
-        [0, nan, nan, nan, nan, 2],
-        [0, -1, nan, nan, nan, 100],
-        [0, -1, nan, nan, nan, 100],
-    ]
-    np.testing.assert_allclose(table.T, expected)
-
-
 def test_values_far_off_are_told() -> None:
     """More than eight standard deviations off, in the window, is outside; however far, inputs are numbers."""
     for value, is_outside in ((1190.0, False), (1210.0, True), (1e300, True), (-1e300, True)):
         inputs, outside = read_inputs(changed(made(), SPEED, 58, value), rows(57, 58, 60, 61), SPEC)
         np.testing.assert_array_equal(outside, [False, is_outside, is_outside, False])
         assert all(np.isfinite(array).all() for array in arrays(inputs))
-
-
-def test_wrong_units_and_dimensions_raise() -> None:
-    """A variable that is there must be of its unit and dimensions."""
-    history = made()
-    wrong = history.assign({SPEED: history[SPEED].assign_attrs(units="m s-1")})
-    with pytest.raises(UnitError, match=r"'solar_wind_speed' has units 'm s-1', expected 'km s-1'; convert it"):
-        read_inputs(wrong, rows(60), SPEC)
-    bare = history.assign({FLUENCE: ("time", np.ones(90))})
-    with pytest.raises(UnitError, match=r"'fluence_gt2mev' has units None, expected 'cm-2 sr-1 d-1'"):
-        read_inputs(bare, rows(60), SPEC)
-    hourly = history.assign({SPEED: history[f"{SPEED}_hourly"]})
-    with pytest.raises(AxisError, match=r"'solar_wind_speed' has dimensions \('time', 'hour'\), expected \('time',\)"):
-        read_inputs(hourly, rows(60), SPEC)
-    turned = history.assign({f"{SPEED}_hourly": history[f"{SPEED}_hourly"].transpose()})
-    with pytest.raises(AxisError, match=r"'solar_wind_speed_hourly' has dimensions \('hour', 'time'\)"):
-        read_inputs(turned, rows(60), HOURLY)
-    with pytest.raises(AxisError, match=r"'solar_wind_speed_hourly' has 23 hours a day, expected 24"):
-        read_inputs(history.isel(hour=slice(23)), rows(60), HOURLY)
-
-
-def test_scaling_is_fitted_to_what_is_known() -> None:
-    """Shift and scale are mean and standard deviation, of logarithms where those are read; NaN counts for nothing."""
-    history = made(5)
-    history[FLUENCE][:] = [1e6, np.nan, 1e8, -5.0, np.nan]
-    history[SPEED][:] = [400.0, 400.0, np.nan, 400.0, 400.0]
-    spec = dataclasses.replace(HOURLY, mean=(), std=()).fit(history)
-    np.testing.assert_allclose(spec.mean, [7.0, 400.0, 59.5])
-    # What does not vary is left in its unit.
-    np.testing.assert_allclose(spec.std, [1.0, 1.0, np.arange(120).std()])
-    assert dataclasses.replace(spec, mean=(), std=()) == dataclasses.replace(HOURLY, mean=(), std=())
-    with pytest.raises(MissingDataError, match=r"kp holds 0 values in the training periods; leave it out"):
-        InputSpec((FLUENCE, "kp")).fit(history)
-    history[FLUENCE][:] = np.nan
-    with pytest.raises(MissingDataError, match=r"fluence_gt2mev holds 0 values"):
-        SPEC.fit(history)
-
-
-def test_card_round_trips_through_json() -> None:
-    """What is written on a card is what comes back from it."""
-    spec = WIDE.fit(drawn())
-    assert InputSpec.from_dict(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
-    assert InputSpec.from_dict(dataclasses.asdict(SPEC)) == SPEC
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"daily": [SPEED, FLUENCE]}, "daily"),
-        ({"daily": []}, "daily"),
-        ({"daily": FLUENCE}, "daily"),
-        ({"daily": None}, "NoneType"),
-        ({"daily": [FLUENCE, "weather"]}, "names"),
-        ({"daily": [FLUENCE, "satellite"]}, "names"),
-        ({"daily": [FLUENCE, f"{SPEED}_hourly"]}, "names"),
-        ({"daily": [FLUENCE, "kp|"]}, "names"),
-        ({"hourly": ["weather"]}, "names"),
-        ({"hourly": [f"{SPEED}|kp"]}, "names"),
-        ({"n_days": 0}, "spans"),
-        ({"n_days": 10**6}, "spans"),
-        ({"n_days": "ten"}, "ten"),
-        ({"n_days": 1e999}, "infinity"),
-        ({"n_hours": -1}, "spans"),
-        ({"n_hours": 0}, "hours"),
-        ({"n_hours": 31, "hour_step": 3}, "hours"),
-        ({"hour_step": 0}, "spans"),
-        ({"hourly": [], "mean": [7, 400], "std": [1, 1]}, "hours"),
-        ({"rotation": ["kp"]}, "rotation"),
-        ({"rotations": [0]}, "spans"),
-        ({"rotations": []}, "rotation"),
-        ({"statistics": [27, 0]}, "spans"),
-        ({"statistics": [27, 1001]}, "spans"),
-        ({"statistics": 27}, "not iterable"),
-        ({"mean": [7.0, 400.0]}, "scales"),
-        ({"std": [1.0, 1.0]}, "scales"),
-        ({"std": [1.0, 0.0, 1.0]}, "scales"),
-        ({"std": [1.0, -1.0, 1.0]}, "scales"),
-        ({"std": [1.0, 1.0, float("nan")]}, "scales"),
-        ({"std": [1.0, 1.0, 1e999]}, "scales"),
-        ({"mean": [1.0, 1.0, 1e999]}, "scales"),
-        ({"mean": [1.0, 1.0, 10**400]}, "too large"),
-        ({"mean": ["x", 1.0, 1.0]}, "could not convert"),
-        ({"padding": "zeros"}, "unknown fields"),
-    ],
-)
-def test_damaged_cards_are_refused(change: dict[str, Any], message: str) -> None:
-    """Each entry that cannot be is one message that names it and says what to do."""
-    record = dataclasses.asdict(HOURLY) | change
-    with pytest.raises(ArtefactError, match=rf"the card misstates the inputs \(.*{message}.*\); train or install"):
-        InputSpec.from_dict(record)
-
-
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(InputSpec)])
-def test_cards_without_an_entry_are_refused(field: str) -> None:
-    """No entry has a default on a card."""
-    record = dataclasses.asdict(HOURLY)
-    del record[field]
-    with pytest.raises(ArtefactError, match=rf"the card misstates the inputs \('{field}'\)"):
-        InputSpec.from_dict(record)
-
-
-@pytest.mark.parametrize("record", [None, [], "inputs", 3])
-def test_cards_of_other_types_are_refused(record: Any) -> None:
-    """Inputs that are no mapping are refused with the same message."""
-    with pytest.raises(ArtefactError, match="the card misstates the inputs"):
-        InputSpec.from_dict(record)

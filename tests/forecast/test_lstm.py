@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from particleflux.artefact import Artefact
 from particleflux.errors import ArtefactError, AxisError, DataError, UnitError
 from particleflux.forecast import LEADS, QUANTILES, exceedance
 from particleflux.forecast.inputs import InputSpec, read_inputs
-from particleflux.forecast.lstm import NETWORK, LstmForecaster, describe_card
+from particleflux.forecast.lstm import NETWORK, SHIPPED, SHIPPED_HOURLY, LstmForecaster, default_model
 from particleflux.forecast.recent import DAYS, FOLDING, TRUST
 from particleflux.names import ForecastQuality, attributes
 from particleflux.train.forecast import ForecastSettings, fit_forecast
@@ -328,6 +327,25 @@ def test_wrong_variables_are_refused(hourly: Artefact, history: xr.Dataset) -> N
         forecaster.predict(history.assign(kp=history["kp_hourly"]))
 
 
+def test_another_scale_is_flagged(daily: Artefact, history: xr.Dataset) -> None:
+    """A history on the scale of another satellite than the training's is as uncalibrated; the forecast is the same."""
+    forecaster = LstmForecaster.of(daily)
+    own = forecaster.predict(history)
+    for foreign in (history.assign_attrs(reference="GOES-13"), history.assign_attrs(reference="")):
+        found = forecaster.predict(foreign)
+        assert flags_of(found) == ForecastQuality.UNCALIBRATED
+        np.testing.assert_array_equal(found["fluence_gt2mev"], own["fluence_gt2mev"])
+    # Trained on fluxes as measured, it is for such.
+    assert flags_of(LstmForecaster.of(with_card(daily, reference="")).predict(history)) == ForecastQuality(0)
+
+
+def test_default_is_the_model_for_what_the_history_holds(history: xr.Dataset) -> None:
+    """With hours it is the model on hours, without the one on days."""
+    assert default_model(history) == SHIPPED_HOURLY
+    hours = [name for name in map(str, history.data_vars) if name.endswith("_hourly")]
+    assert default_model(history.drop_vars(hours)) == SHIPPED
+
+
 def test_other_kinds_are_refused(daily: Artefact) -> None:
     """A model of spectra is no forecast."""
     with pytest.raises(ArtefactError, match=r"'tiny-daily' is of kind 'spectra', expected 'geo-electron-forecast'"):
@@ -432,42 +450,3 @@ print(found["fluence_gt2mev"].to_numpy().tobytes().hex())
     assert ran.returncode == 0, ran.stderr
     expected = LstmForecaster.of(hourly).predict(history.isel(time=slice(-60, None)))
     assert ran.stdout.strip() == expected["fluence_gt2mev"].to_numpy().tobytes().hex()
-
-
-def test_cards_are_summed_up(hourly: Artefact) -> None:
-    """The summary says what is forecast, from what, by how many, learnt where, and how well; read from JSON too."""
-    shown = dict(describe_card(hourly.card))
-    assert list(shown) == ["forecasts", "scale", "reads", "networks", "learnt from", "efficiency", "trained"]
-    assert shown["forecasts"] == "daily fluence of electrons above 2 MeV, cm-2 sr-1 d-1; 1, 2, 3 days ahead"
-    assert shown["scale"] == "GOES-11"
-    assert shown["reads"].startswith(f"{hourly.card['inputs']['n_days']} days of fluence_gt2mev, ")
-    assert shown["reads"].endswith(f"; {hourly.card['inputs']['n_hours']} hours of {', '.join(HOURLY)}")
-    assert shown["networks"] == "2 with LSTM cells"
-    assert shown["learnt from"] == "700 days from 2003-01-01 to 2004-11-30"
-    assert shown["efficiency"].endswith(" on training days that networks were kept from")
-    assert shown["trained"].endswith("by: particleflux train forecast")
-    assert describe_card(json.loads(json.dumps(dict(hourly.card)))) == describe_card(hourly.card)
-    assert dict(describe_card({**hourly.card, "reference": ""}))["scale"] == "as measured"
-
-
-def test_daily_cards_tell_of_no_hours(daily: Artefact) -> None:
-    """A model that reads days only says so."""
-    assert "hours" not in dict(describe_card(daily.card))["reads"]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"inputs": None},
-        {"inputs": {}},
-        {"inputs": {"n_days": 3, "daily": [1], "hourly": []}},
-        {"training": {"members": 2}},
-        {"left_out": {"prediction_efficiency": ["good"]}},
-        {"left_out": {"prediction_efficiency": 3}},
-        {"lead_times": 3},
-    ],
-)
-def test_damaged_cards_are_not_summed_up(daily: Artefact, changes: dict[str, Any]) -> None:
-    """A card that misstates what is shown is one message."""
-    with pytest.raises(ArtefactError, match="model 'tiny-daily': its card lacks or misstates"):
-        describe_card({**daily.card, **changes})

@@ -73,7 +73,7 @@ def forecast(
             refuse("--method", f"found {method!r}; choose one of: {', '.join((NETWORK, *BASELINES))}")
         if method != NETWORK and model is not None:
             refuse("--model", f"found with --method {method}, which is fitted to the history itself; leave one out")
-        forecaster = _load(model) if method == NETWORK else None
+        forecaster = _load(model) if model is not None else None
     with progress_line("Reading the history", quiet=quiet):
         days = open_history(history, satellite=satellite)
         if satellite is not None:
@@ -81,7 +81,7 @@ def forecast(
     with progress_line("Forecasting", quiet=quiet):
         issued = choose_issue_times(days, span)
         if forecaster is None:
-            forecaster = _fit(method, days, issued)
+            forecaster = _load_default(days) if method == NETWORK else _fit(method, days, issued)
         made = forecaster.predict(days, init_time=issued)
     settings = {"method": method, "model": model, "satellite": satellite, "start": start, "stop": stop}
     provenance = Provenance.now(
@@ -238,11 +238,17 @@ def summarise_flags(made: xr.Dataset) -> list[str]:
     return lines + [f"  {number:>6} flagged {_words(flag.value)[0]}" for flag, number in counts.items() if number]
 
 
-def _load(model: str | None) -> Forecaster:
-    from particleflux.forecast.lstm import SHIPPED, LstmForecaster
+def _load(model: str) -> Forecaster:
+    from particleflux.forecast.lstm import LstmForecaster
 
-    loaded: Forecaster = LstmForecaster.load(model or SHIPPED)
+    loaded: Forecaster = LstmForecaster.load(model)
     return loaded
+
+
+def _load_default(history: xr.Dataset) -> Forecaster:
+    from particleflux.forecast.lstm import default_model
+
+    return _load(default_model(history))
 
 
 def _fit(method: str, history: xr.Dataset, issued: Any) -> Forecaster:

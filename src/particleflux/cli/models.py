@@ -106,7 +106,7 @@ def _describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     from particleflux.forecast.lstm import KIND
 
     if card["kind"] == KIND:
-        from particleflux.forecast.lstm import describe_card
+        from particleflux.forecast.card import describe_card
 
         return describe_card(card)
     from particleflux.unfold.ensemble import describe

@@ -202,7 +202,7 @@ def input_flags(
             _raise(flags, flag, np.ones(len(rows), dtype=bool))
             continue
         lacks = np.isnan(take_days(history[name].transpose("time", ...), days))
-        lacks = lacks.reshape(len(rows), window, -1)
+        lacks = lacks.reshape(len(rows), window, history[name].size // history.sizes["time"])
         # Of a last day given by the hour, some hours that are missing are a gap, not the loss of the day.
         lost = lacks[:, 0].all(axis=1)
         _raise(flags, flag, lost)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -30,7 +30,7 @@ from particleflux.forecast.issue import (
 from particleflux.forecast.recent import normal_scores, recent_stretch, rows_needed
 from particleflux.names import ForecastQuality
 
-#: Kind of artefact, name of its network file, and the models that ship; the first is the default.
+#: Kind of artefact, name of its network file, and the models that ship.
 KIND = "geo-electron-forecast"
 NETWORK = "forecast.onnx"
 SHIPPED = "geo-electrons-daily"
@@ -206,6 +206,9 @@ class LstmForecaster:
             drivers=self.spec.drivers,
             recurrence=leads if FLUENCE in self.spec.rotation else (),
         ) | np.where(outside, ForecastQuality.EXTRAPOLATED.value, 0).astype(np.int32)
+        reference = str(self.artefact.card.get("reference", ""))
+        if reference and history.attrs.get("reference", "") != reference:
+            flags = flags | ForecastQuality.UNCALIBRATED.value
         flags = np.where(empty, flags | ForecastQuality.NOT_FORECAST.value, flags).astype(np.int32)
         chosen = [LEADS.index(lead) for lead in leads]
         return as_forecast(
@@ -246,6 +249,22 @@ def _join_alternatives(history: xr.Dataset, spec: InputSpec) -> xr.Dataset:
     return history.assign(joined)
 
 
+def default_model(history: xr.Dataset) -> str:
+    """Choose among the models that ship: the one on hours where the history has any, else the one on days.
+
+    Parameters
+    ----------
+    history : Dataset, dims (time[, hour])
+        Days.
+
+    Returns
+    -------
+    str
+        Its name.
+    """
+    return SHIPPED_HOURLY if any(str(name).endswith("_hourly") for name in history.data_vars) else SHIPPED
+
+
 def _start(name: str, content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -255,42 +274,4 @@ def _start(name: str, content: bytes) -> Any:
     except Exception as error:  # onnxruntime raises many types of its own, all of them meaning a bad file
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         msg = f"model {name!r}: not a network that can be run ({reason}); train or install the model again"
-        raise ArtefactError(msg) from error
-
-
-def describe_card(card: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Sum up the card of a forecast in a few lines of name and value.
-
-    Parameters
-    ----------
-    card : mapping
-        Of an artefact of the kind `KIND`.
-
-    Returns
-    -------
-    list of (str, str)
-        Names and values.
-
-    Raises
-    ------
-    ArtefactError
-        If the card lacks an entry.
-    """
-    try:
-        inputs, training, left_out = card["inputs"], card["training"], card["left_out"]
-        reads = f"{inputs['n_days']} days of {', '.join(inputs['daily'])}"
-        if inputs["hourly"]:
-            reads += f"; {inputs['n_hours']} hours of {', '.join(inputs['hourly'])}"
-        scores = (f"{value:.3f}" for value in left_out["prediction_efficiency"])
-        return [
-            ("forecasts", f"{card['target']}; {', '.join(map(str, card['lead_times']))} days ahead"),
-            ("scale", str(card["reference"]) or "as measured"),
-            ("reads", reads),
-            ("networks", f"{training['members']} with LSTM cells"),
-            ("learnt from", f"{training['days']} days from {training['first_day']} to {training['last_day']}"),
-            ("efficiency", f"{' / '.join(scores)} on training days that networks were kept from"),
-            ("trained", f"{card['created']} by: {training['command']}"),
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        msg = f"model {card.get('name')!r}: its card lacks or misstates {error}; train or install the model again"
         raise ArtefactError(msg) from error

@@ -157,7 +157,9 @@ class InputSpec:
             "rotation": set(spec.rotation) <= set(spec.daily) and len(spec.rotations) > 0,
             "daily": spec.daily[:1] == (FLUENCE,),
             "spans": min(spans) >= 1 and max(spans) <= MOST_STEPS,
-            "hours": bool(spec.hourly) == (spec.n_hours > 0) and spec.n_hours % max(spec.hour_step, 1) == 0,
+            "hours": bool(spec.hourly) == (spec.n_hours > 0)
+            and spec.n_hours % max(spec.hour_step, 1) == 0
+            and 24 % max(spec.hour_step, 1) == 0,
         }
         wrong = [name for name, is_sound in sound.items() if not is_sound]
         if wrong:

@@ -211,7 +211,7 @@ def loss_of(mean: torch.Tensor, quantiles: torch.Tensor, truth: torch.Tensor, kn
     Returns
     -------
     Tensor
-        Sum over the members of their mean losses: each member's gradient is its own.
+        Sum over the members of their mean losses, weighted by `LEAD_WEIGHTS`: each member's gradient is its own.
     """
     count = known.sum(dim=(1, 2)).clamp(min=1.0)
     weight = known * torch.tensor(LEAD_WEIGHTS)

@@ -123,7 +123,7 @@ class Disturbance:
         level, truth = level + shift, truth + shift[..., None] * known
         self._shift(days, context, hours, shift)
 
-        # A variable hidden from the whole window, from days and hours alike; the fluence is never.
+        # A variable hidden from the whole window of days, or of hours; the fluence is never.
         n_daily, n_hourly = len(self.spec.daily), len(self.spec.hourly)
         kept = ~chance(self.settings.dropped, 1, n_daily)
         kept[..., self.flux_days] = True
