@@ -19,13 +19,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import particleflux
+from particleflux import cli
 from particleflux.artefact import Artefact
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 IMAGES = ROOT / "docs" / "images"
-#: The model that ships.
+#: The model that reconstructs spectra.
 SHIPPED = "radem-protons"
+#: The models that forecast, on daily and on hourly inputs.
+SHIPPED_FORECASTS = ("geo-electrons-daily", "geo-electrons-hourly")
+#: What trains each of the models that ship.
+_TRAINED_BY = {SHIPPED: "train-spectra", **dict.fromkeys(SHIPPED_FORECASTS, "train-forecast")}
 
 
 def data_folder() -> Path:
@@ -46,6 +51,34 @@ def radem_folder() -> Path:
     return data_folder() / "radem" / "sc"
 
 
+def history_command(geo: Path | str, out: Path | str, calibration: Path | str | None) -> list[str]:
+    """Give the recorded arguments of `particleflux` that make the history of the measured data; as `make history`.
+
+    Without a table of calibrations every satellite stays as measured.
+    """
+    scale = [] if calibration is None else ["--reference", "GOES-13", "--calibration", f"{calibration}"]
+    # These days of the Daily Particle Data carry the date of the day before (docs/forecast.md).
+    return [
+        "history", "-o", f"{out}", "--dpd", f"{geo}/dpd", "--electrons", f"GOES-13/science={geo}/goes13",
+        "--electrons", f"GOES-15={geo}/goes15_hourly/flux", "--omni", f"{geo}/omni2", "--kp", f"{geo}/kp",
+        "--dst", f"{geo}/dst_2014-2016.csv", *scale, "--exclude", "GOES-13=2014-01-31/2014-03-30",
+    ]  # fmt: skip
+
+
+def make_history(*, calibrated: bool = True) -> Path:
+    """Give the history of the measured data, `out/history.nc` or `out/history_measured.nc`, made if it is not there."""
+    path = ROOT / "out" / ("history.nc" if calibrated else "history_measured.nc")
+    if not path.is_file():
+        geo = data_folder() / "geo"
+        if not geo.is_dir():
+            skip("the measured data hold no folder geo")
+        path.parent.mkdir(exist_ok=True)
+        if cli.main(history_command(geo, path, path.with_name("calibration.csv") if calibrated else None)) != 0:
+            msg = "the history could not be made of the measured data; the reason stands above"
+            raise RuntimeError(msg)
+    return path
+
+
 def skip(reason: str) -> NoReturn:
     """End the benchmark with success and say why."""
     print(f"{Path(sys.argv[0]).name}: skipped, {reason}", file=sys.stderr)
@@ -64,9 +97,9 @@ def arguments(description: str, *, model: bool = True) -> argparse.ArgumentParse
 
 
 def load_model(name: str) -> Artefact:
-    """Load a trained model, or end the benchmark where the shipped one is not there yet."""
-    if name == SHIPPED and not (ROOT / "src" / "particleflux" / "models" / SHIPPED / "card.json").is_file():
-        skip(f"the model {SHIPPED} is not trained yet: run `make train-spectra`, or give another with --model")
+    """Load a trained model, or end the benchmark where a shipped one is not there yet."""
+    if name in _TRAINED_BY and not (ROOT / "src" / "particleflux" / "models" / name / "card.json").is_file():
+        skip(f"the model {name} is not trained yet: run `make {_TRAINED_BY[name]}`, or give another with --model")
     return Artefact.load(name)
 
 

@@ -1,4 +1,4 @@
-"""Particle spectra from radiation-monitor count rates, with intervals that hold."""
+"""Particle spectra from radiation-monitor count rates, and forecasts of the electron flux at geostationary orbit."""
 
 from importlib.metadata import version
 

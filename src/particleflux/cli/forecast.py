@@ -91,15 +91,14 @@ def forecast(
         input_files=[history],
         settings=settings,
     )
+    # First the forecast: where there is nothing to draw, it must not be lost.
+    written = [write_dataset(made, out, provenance=provenance)]
     if plot is not None:
         with progress_line("Drawing", quiet=quiet):
             from particleflux.plot import write_figure
             from particleflux.plot.forecast import plot_forecast
 
-            figure = plot_forecast(made, days)
-    written = [write_dataset(made, out, provenance=provenance)]
-    if plot is not None:
-        written.append(write_figure(figure, plot))
+            written.append(write_figure(plot_forecast(made, days), plot))
     for line in show_latest(made):
         typer.echo(line)
     if not quiet and len(issued) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -96,6 +97,8 @@ def verify(
         report = score(
             given | fitted, observed, by=by, thresholds=levels, references=names, n_bootstrap=bootstrap, seed=seed
         )
+    for name, forecast in given.items():
+        _warn_if_seen(name, forecast)
     provenance = Provenance.now(
         command=command_line(),
         artefact=str(opened[0].attrs.get("model", "")),
@@ -144,6 +147,23 @@ def _name_forecasts(opened: Sequence[xr.Dataset], paths: Sequence[Path], taken: 
             refuse("FORECAST", f"found {name!r} twice; give each forecast once, and files of other names")
         named[name] = forecast
     return named
+
+
+def _warn_if_seen(name: str, forecast: xr.Dataset) -> None:
+    """Warn where a model is scored on years it learnt from."""
+    import numpy as np
+
+    learnt = {year for year in str(forecast.attrs.get("trained_on", "")).split(",") if year.isdigit()}
+    years = forecast["init_time"].to_numpy().astype("datetime64[Y]").astype(np.str_)
+    seen = sorted(learnt & set(years.tolist()))
+    if seen:
+        share = np.isin(years, seen).mean()
+        warnings.warn(
+            f"{name} learnt from {share:.0%} of the days it is scored on ({seen[0]} to {seen[-1]}): the scores flatter "
+            "it; train a model without those years (`particleflux train forecast --periods`) for its true skill",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _write(report: xr.Dataset, out: Path, provenance: Provenance) -> Path:

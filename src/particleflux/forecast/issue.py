@@ -196,17 +196,22 @@ def input_flags(
     flags = np.zeros(len(rows), dtype=np.int32)
     _raise(flags, ForecastQuality.NO_FLUX, lacks_flux[:, 0])
     _raise(flags, ForecastQuality.FLUX_GAP, lacks_flux[:, 1:].any(axis=1))
+    lost: dict[str, list[npt.NDArray[np.bool_]]] = {}
     for name in drivers:
-        flag = DRIVER_FLAGS.get(_driver(name), ForecastQuality.DRIVER_GAP)
-        if name not in history.variables:
-            _raise(flags, flag, np.ones(len(rows), dtype=bool))
-            continue
-        lacks = np.isnan(take_days(history[name].transpose("time", ...), days))
-        lacks = lacks.reshape(len(rows), window, history[name].size // history.sizes["time"])
-        # Of a last day given by the hour, some hours that are missing are a gap, not the loss of the day.
-        lost = lacks[:, 0].all(axis=1)
-        _raise(flags, flag, lost)
-        _raise(flags, ForecastQuality.DRIVER_GAP, lacks[:, 1:].any(axis=(1, 2)) | (lacks[:, 0].any(axis=1) & ~lost))
+        gone: npt.NDArray[np.bool_] = np.ones(len(rows), dtype=bool)
+        if name in history.variables:
+            lacks = np.isnan(take_days(history[name].transpose("time", ...), days))
+            lacks = lacks.reshape(len(rows), window, history[name].size // history.sizes["time"])
+            # Of a last day given by the hour, some hours that are missing are a gap, not the loss of the day.
+            gone = np.asarray(lacks[:, 0].all(axis=1))
+            gap = lacks[:, 1:].any(axis=(1, 2)) | (lacks[:, 0].any(axis=1) & ~gone)
+            _raise(flags, ForecastQuality.DRIVER_GAP, gap)
+        lost.setdefault(_driver(name), []).append(gone)
+    # A driver is lost with the last of its variables: without its hours or extremes there is still the mean.
+    for base, each in lost.items():
+        every = np.logical_and.reduce(each)
+        _raise(flags, ForecastQuality.DRIVER_GAP, np.logical_or.reduce(each) & ~every)
+        _raise(flags, DRIVER_FLAGS.get(base, ForecastQuality.DRIVER_GAP), every)
     if len(recurrence):
         before = take_days(log_fluence(history), rows[:, np.newaxis] + np.asarray(recurrence) - ROTATION)
         _raise(flags, ForecastQuality.NO_RECURRENCE, np.isnan(before).any(axis=1))

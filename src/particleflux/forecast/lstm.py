@@ -220,6 +220,11 @@ class LstmForecaster:
             attrs=describe(history, self.name) | {"model": self.artefact.name, "model_sha256": self.artefact.digest},
         )
 
+    def _trained_on(self) -> str:
+        """Give the years whose days the networks learnt from, for those who score them."""
+        years = self.artefact.card.get("training", {}).get("years", [])
+        return ",".join(str(year) for year in years)
+
     def _run(self, inputs: Inputs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Run the network in pieces of one size; gives mean (n, lead_time) and quantiles (n, lead_time, quantile)."""
         means, quantiles = [], []

@@ -74,8 +74,8 @@ class ForecastSettings:
     outage : float
         Chance that the last days of the flux, the solar wind, or an index are hidden, each on its own.
     shift : float
-        Standard deviation, in dex, of a shift of all >2 MeV fluxes of a sample, the days to forecast included: satellites
-        differ by such factors, and the model must not know one by its level.
+        Standard deviation, in dex, of a shift of all fluxes above 2 MeV of a sample, the days to forecast included:
+        satellites differ by such factors, and the model must not know one by its level.
     seed : int
         Of weights, batches and all that is hidden.
     """
