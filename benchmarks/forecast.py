@@ -25,7 +25,7 @@ from particleflux.forecast import BASELINES
 from particleflux.forecast.lstm import LstmForecaster
 from particleflux.history import open_history, training_only
 from particleflux.train.forecast import ForecastSettings, fit_forecast
-from particleflux.verify import to_table, verify
+from particleflux.verify import verify
 
 PAPER_TRAINING, PAPER_YEARS = "1999-2007,2011-2016", (2008, 2009, 2010)
 FORWARD_YEARS = tuple(range(2004, 2015))
@@ -205,7 +205,7 @@ def main() -> None:
         tables = page(report, years)
         about = {
             "split": how,
-            "scale": str(history.attrs.get("reference", "")) or "each satellite as measured",
+            "scale": "each satellite as measured" if split == "forward" else str(history.attrs.get("reference", "")),
             "days": int(report["n"].sel(period="all").max()),
             "seconds for training and forecasting": round(seconds),
             "draws of the 95 % intervals": given.bootstrap,
@@ -214,7 +214,7 @@ def main() -> None:
             f"forecast_{split}",
             f"Forecast of the daily >2 MeV electron fluence: {how}",
             {"About": [{"what": key, "value": value} for key, value in about.items()], **tables},
-            {"about": about, "tables": tables, "scores": to_table(report).to_dict("records")},
+            {"about": about, "tables": tables},
             folder=given.results,
         )
 
