@@ -227,9 +227,10 @@ def test_flags_name_what_is_missing(daily: Artefact, history: xr.Dataset) -> Non
         ([FLUENCE], -4, ForecastQuality.FLUX_GAP),
         ([FLUENCE], -25, ForecastQuality.NO_RECURRENCE),
         (wind, -1, ForecastQuality.NO_SOLAR_WIND),
-        (["bz_gsm_min"], -1, ForecastQuality.NO_SOLAR_WIND),
+        (["bz_gsm_min"], -1, ForecastQuality.DRIVER_GAP),
         (kp, -1, ForecastQuality.NO_KP),
-        (["dst"], -1, ForecastQuality.NO_DST),
+        (["dst"], -1, ForecastQuality.DRIVER_GAP),
+        (["dst", "dst_min", "dst_max"], -1, ForecastQuality.NO_DST),
         (["ae"], -1, ForecastQuality.DRIVER_GAP),
         (wind, -3, ForecastQuality.DRIVER_GAP),
         (["electron_flux_gt0p8mev"], -1, ForecastQuality.DRIVER_GAP),
@@ -244,10 +245,11 @@ def test_flags_name_what_is_missing(daily: Artefact, history: xr.Dataset) -> Non
 
 
 def test_hours_that_are_missing_are_flagged(hourly: Artefact, history: xr.Dataset) -> None:
-    """A day without hours is a lack of that driver, some hours without are a gap."""
+    """A day without hours is a gap while its mean is there, else the loss of the driver; some hours without are a gap."""
     forecaster = LstmForecaster.of(hourly)
     assert flags_of(forecaster.predict(history)) == ForecastQuality(0)
-    assert flags_of(forecaster.predict(blank(history, -1, "dst_hourly"))) == ForecastQuality.NO_DST
+    assert flags_of(forecaster.predict(blank(history, -1, "dst_hourly"))) == ForecastQuality.DRIVER_GAP
+    assert flags_of(forecaster.predict(blank(history, -1, "dst_hourly", "dst", "dst_min"))) == ForecastQuality.NO_DST
     some = blank(history, (-1, slice(3)), "dst_hourly")
     assert flags_of(forecaster.predict(some)) == ForecastQuality.DRIVER_GAP
 
