@@ -245,7 +245,7 @@ def test_flags_name_what_is_missing(daily: Artefact, history: xr.Dataset) -> Non
 
 
 def test_hours_that_are_missing_are_flagged(hourly: Artefact, history: xr.Dataset) -> None:
-    """A day without hours is a gap while its mean is there, else the loss of the driver; some hours without are a gap."""
+    """A day without hours is a gap while its mean is there, else the loss of the driver; so are some hours without."""
     forecaster = LstmForecaster.of(hourly)
     assert flags_of(forecaster.predict(history)) == ForecastQuality(0)
     assert flags_of(forecaster.predict(blank(history, -1, "dst_hourly"))) == ForecastQuality.DRIVER_GAP

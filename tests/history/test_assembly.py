@@ -90,7 +90,7 @@ def test_calibrations_bring_the_fluence_to_the_reference(daily, hourly):
 
 
 def test_hours_of_another_longitude_are_not_calibrated(daily, hourly):
-    """The ratio of two stations turns with local time: days are brought to the reference's scale, hours are left out."""
+    """The ratio of two stations turns with local time: days come to the reference's scale, hours are left out."""
     other = hourly.assign_attrs(satellite="GOES-15", product="")
     history = assemble([daily, other], calibrations={"GOES-15": Shift(-1.0)}, reference="GOES-13")
     assert history["calibration"].values[[5, 8, 9]].tolist() == [1, 1, 1]
