@@ -64,7 +64,9 @@ class Inputs:
         return np.asarray(~np.logical_or.reduce([mask.any(axis=(1, 2)) for mask in masks]))
 
 
-def read_inputs(history: xr.Dataset, rows: Rows, spec: InputSpec) -> tuple[Inputs, npt.NDArray[np.bool_]]:
+def read_inputs(
+    history: xr.Dataset, rows: Rows, spec: InputSpec, *, blind: int = 0
+) -> tuple[Inputs, npt.NDArray[np.bool_]]:
     """Read the windows that end with given days.
 
     Parameters
@@ -75,6 +77,8 @@ def read_inputs(history: xr.Dataset, rows: Rows, spec: InputSpec) -> tuple[Input
         Position of the last day before each issue time; days outside the history are missing.
     spec : InputSpec
         Fitted.
+    blind : int
+        Days before the issue time of which all electrons are hidden, as if they had not been measured.
 
     Returns
     -------
@@ -95,12 +99,22 @@ def read_inputs(history: xr.Dataset, rows: Rows, spec: InputSpec) -> tuple[Input
     outside = np.nan_to_num(np.abs(table)) > 8.0
 
     days = take_days(table, rows[:, None] + np.arange(-spec.n_days + 1, 1))
+    # Position of each day counted from the last one, -0, back: those above -blind are hidden.
+    hidden = np.arange(-spec.n_days + 1, 1) > -blind
+    days[:, hidden[:, None] & [is_flux(name) for name in spec.daily]] = np.nan
     turned = table[:, [spec.daily.index(name) for name in spec.rotation]]
-    ago = [take_days(turned, rows[:, None] + np.array(LEADS) - ROTATION * number) for number in spec.rotations]
+    turned_flux = np.array([is_flux(name) for name in spec.rotation])
+    ago = []
+    for number in spec.rotations:
+        back = np.array(LEADS) - ROTATION * number
+        values = take_days(turned, rows[:, None] + back)
+        values[:, (back > -blind)[:, None] & turned_flux] = np.nan
+        ago.append(values)
     blocks = [with_mask(np.concatenate(ago, axis=-1))]
     level = last_known(days[..., 0])
     for span in spec.statistics:
         past = take_days(table[:, 0], rows[:, None] + np.arange(-span + 1, 1))
+        past[:, np.arange(-span + 1, 1) > -blind] = np.nan
         summary = summarise(past)
         level = np.where(np.isnan(level), np.where(summary[:, 3] > 0, summary[:, 0], np.nan), level)
         blocks.append(np.repeat(summary[:, None], len(LEADS), axis=1))
@@ -110,10 +124,15 @@ def read_inputs(history: xr.Dataset, rows: Rows, spec: InputSpec) -> tuple[Input
             with_mask(days).astype(np.float32),
             np.concatenate(blocks, axis=-1).astype(np.float32),
             np.nan_to_num(level).astype(np.float32),
-            _read_hours(history, rows, spec),
+            _read_hours(history, rows, spec, blind),
         ),
         np.asarray(np.nan_to_num(flagged).any(axis=1)),
     )
+
+
+def is_flux(name: str) -> bool:
+    """Tell whether a variable is of electrons."""
+    return name.startswith(("fluence", "electron_flux"))
 
 
 def read_table(history: xr.Dataset, spec: InputSpec) -> Array:
@@ -167,7 +186,7 @@ def summarise(values: Array) -> Array:
     return np.where((share >= 1 / 3)[:, None], columns, 0.0)
 
 
-def _read_hours(history: xr.Dataset, rows: Rows, spec: InputSpec) -> Floats:
+def _read_hours(history: xr.Dataset, rows: Rows, spec: InputSpec, blind: int) -> Floats:
     """Read the hours before the issue times, shape (n, step, feature)."""
     if not spec.hourly:
         return np.zeros((len(rows), 0, 0), dtype=np.float32)
@@ -177,6 +196,8 @@ def _read_hours(history: xr.Dataset, rows: Rows, spec: InputSpec) -> Floats:
     n_days = -(-spec.n_hours // 24)
     taken = take_days(table, rows[:, None] + np.arange(-n_days + 1, 1))
     flat = taken.reshape(len(rows), 24 * n_days, len(spec.hourly))[:, -spec.n_hours :]
+    hidden = np.arange(-spec.n_hours, 0) >= -24 * blind
+    flat[:, hidden[:, None] & [is_flux(name) for name in spec.hourly]] = np.nan
     steps = flat.reshape(len(rows), spec.n_steps, spec.hour_step, len(spec.hourly))
     known = np.isfinite(steps)
     with np.errstate(invalid="ignore"):

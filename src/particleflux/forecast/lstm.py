@@ -19,6 +19,7 @@ from particleflux.forecast.distribution import LEADS, QUANTILES, as_forecast
 from particleflux.forecast.inputs import Inputs, InputSpec, read_inputs
 from particleflux.forecast.issue import (
     FLUENCE,
+    Rows,
     check_leads,
     describe,
     input_flags,
@@ -35,6 +36,10 @@ KIND = "geo-electron-forecast"
 NETWORK = "forecast.onnx"
 SHIPPED = "geo-electrons-daily"
 SHIPPED_HOURLY = "geo-electrons-hourly"
+
+#: Days without electrons before the issue time for which a card states how much wider the intervals must be; the last
+#: one is more than any network reads.
+FLUX_GAPS = (1, 2, 3, 5, 10, 27, 82)
 
 # Every call of the network has this many rows: the digits of a forecast must not depend on how many are asked for.
 _ROWS = 256
@@ -53,6 +58,8 @@ class LstmForecaster:
         What they read.
     stretch : tuple of tuple of float, shape (lead_time, quantile)
         Factors on the distances of the quantiles from the median, learnt from training days left out.
+    gap_stretch : tuple, shape (gap, lead_time, quantile)
+        The same where the electrons of the last days are missing, for each of `FLUX_GAPS`.
     session : object
         The running networks.
 
@@ -65,6 +72,7 @@ class LstmForecaster:
     artefact: Artefact
     spec: InputSpec
     stretch: tuple[tuple[float, ...], ...]
+    gap_stretch: tuple[tuple[tuple[float, ...], ...], ...]
     session: Any
 
     name: ClassVar[str] = "lstm"
@@ -115,15 +123,21 @@ class LstmForecaster:
             raise ArtefactError(msg)
         try:
             spec = InputSpec.from_dict(card["inputs"])
-            stretch = tuple(tuple(map(float, row)) for row in card["stretch"])
+            stretch = _table(card["stretch"])
+            gaps = tuple(_table(table) for table in card["gap_stretch"]["stretch"])
+            gap_days = tuple(card["gap_stretch"]["days"])
             content = artefact.networks[NETWORK]
             quantiles = tuple(map(float, card["quantiles"]))
             float(card.get("day_start", 0.0))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             msg = f"model {artefact.name!r}: its card lacks or misstates {error}; train or install the model again"
             raise ArtefactError(msg) from error
-        factors = [len([factor for factor in row if 0 < factor < np.inf]) for row in stretch]
-        if quantiles != QUANTILES or not [len(row) for row in stretch] == factors == [len(QUANTILES)] * len(LEADS):
+        sound = all(
+            [len([factor for factor in row if 0 < factor < np.inf]) for row in table] == [len(QUANTILES)] * len(LEADS)
+            and {len(row) for row in table} == {len(QUANTILES)}
+            for table in (stretch, *gaps)
+        )
+        if quantiles != QUANTILES or gap_days != FLUX_GAPS or len(gaps) != len(FLUX_GAPS) or not sound:
             msg = f"model {artefact.name!r}: its card misstates quantiles or stretch; train or install the model again"
             raise ArtefactError(msg)
         session = _start(artefact.name, content)
@@ -140,7 +154,7 @@ class LstmForecaster:
         if found != expected:
             msg = f"model {artefact.name!r}: its network has ports {found}, its card wants {expected}; install it again"
             raise ArtefactError(msg)
-        return cls(artefact, spec, stretch, session)
+        return cls(artefact, spec, stretch, gaps, session)
 
     def predict(
         self, history: xr.Dataset, *, init_time: npt.ArrayLike | None = None, lead_time: Sequence[int] = LEADS
@@ -186,7 +200,7 @@ class LstmForecaster:
         inputs, outside = read_inputs(history, every, self.spec)
         mean, quantiles = self._run(inputs)
         middle = quantiles[..., _MIDDLE : _MIDDLE + 1]
-        quantiles = shift + scale * np.sort(middle + np.array(self.stretch) * (quantiles - middle), axis=-1)
+        quantiles = shift + scale * np.sort(middle + self._stretch_of(history, every) * (quantiles - middle), axis=-1)
         mean = shift + scale * mean
         empty = inputs.is_empty
         quantiles[empty], mean[empty] = np.nan, np.nan
@@ -217,8 +231,20 @@ class LstmForecaster:
             lead_time=leads,
             quality=flags,
             log_mean=mean[:, chosen],
-            attrs=describe(history, self.name) | {"model": self.artefact.name, "model_sha256": self.artefact.digest},
+            attrs=describe(history, self.name)
+            | {
+                "model": self.artefact.name,
+                "model_sha256": self.artefact.digest,
+                "trained_on": self._trained_on(),
+            },
         )
+
+    def _stretch_of(self, history: xr.Dataset, rows: Rows) -> npt.NDArray[np.float64]:
+        """Give the factors of each issue time by how long its flux has been missing, (n, lead_time, quantile)."""
+        known = np.isfinite(take_days(log_fluence(history), rows[:, None] - np.arange(FLUX_GAPS[-1])))
+        missing = np.where(known.any(axis=1), known.argmax(axis=1), FLUX_GAPS[-1])
+        # The next longer gap that was tried: rather too wide than too narrow.
+        return np.array([self.stretch, *self.gap_stretch])[np.searchsorted((0, *FLUX_GAPS), missing)]
 
     def _trained_on(self) -> str:
         """Give the years whose days the networks learnt from, for those who score them."""
@@ -252,6 +278,10 @@ def _join_alternatives(history: xr.Dataset, spec: InputSpec) -> xr.Dataset:
         if others and held:
             joined[first] = reduce(xr.DataArray.fillna, held)
     return history.assign(joined)
+
+
+def _table(rows: Any) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(map(float, row)) for row in rows)
 
 
 def default_model(history: xr.Dataset) -> str:

@@ -25,10 +25,10 @@ from particleflux.errors import DataError, MissingDataError
 from particleflux.forecast.distribution import LEADS, QUANTILES, THRESHOLDS
 from particleflux.forecast.inputs import InputSpec
 from particleflux.forecast.issue import log_fluence
-from particleflux.forecast.lstm import KIND, NETWORK
+from particleflux.forecast.lstm import FLUX_GAPS, KIND, NETWORK
 from particleflux.train.forecast.graph import forecast_graph
-from particleflux.train.forecast.run import Run, fit_stretch
-from particleflux.train.forecast.samples import Samples, make_samples, years_of
+from particleflux.train.forecast.run import GAP_LIMITS, Run, fit_stretch
+from particleflux.train.forecast.samples import Samples, make_batch, make_samples, years_of
 from particleflux.train.forecast.settings import INPUTS, ForecastSettings
 from particleflux.train.forecast.suggested import suggested_inputs
 
@@ -93,7 +93,17 @@ def fit_forecast(
     run = Run(settings, spec, samples)
     weights = run.train(progress)
     quantiles = run.left_out_quantiles(weights)
-    stretch = fit_stretch(quantiles, samples.truth.numpy(), samples.known.numpy() > 0)
+    truth, is_known = samples.truth.numpy(), samples.known.numpy() > 0
+    stretch = fit_stretch(quantiles, truth, is_known)
+    gaps = [
+        fit_stretch(
+            run.left_out_quantiles(weights, make_batch(history, samples.rows, spec, blind=days)),
+            truth,
+            is_known,
+            limits=GAP_LIMITS,
+        )
+        for days in FLUX_GAPS
+    ]
     network = forecast_graph(run.sizes, {key: tensor.numpy() for key, tensor in weights.items()}).SerializeToString()
     days = history["time"].to_numpy()[known].astype("datetime64[D]")
     card: dict[str, Any] = {
@@ -110,7 +120,8 @@ def fit_forecast(
         "quantiles": list(QUANTILES),
         "thresholds": list(THRESHOLDS),
         "inputs": dataclasses.asdict(spec),
-        "stretch": [[round(float(value), 4) for value in row] for row in stretch],
+        "stretch": np.round(stretch, 4).tolist(),
+        "gap_stretch": {"days": list(FLUX_GAPS), "stretch": np.round(gaps, 4).tolist()},
         "left_out": run.score(quantiles, stretch),
         "training": {
             **dataclasses.asdict(settings),

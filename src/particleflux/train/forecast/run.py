@@ -21,6 +21,8 @@ _WARM_UP = 50
 _EVALUATE = 2048
 #: Widths that the days left out ask for are believed between these factors.
 STRETCH_LIMITS = (0.5, 3.0)
+#: The same where electrons are missing: the networks saw that seldom, and know little of how wrong they then are.
+GAP_LIMITS = (0.2, 10.0)
 
 Weights = dict[str, torch.Tensor]
 
@@ -98,17 +100,19 @@ class Run:
                 progress("train the members", step + 1, self.n_steps)
         return {name: tensor.detach() for name, tensor in weights.items()}
 
-    def _at(self, rows: torch.Tensor) -> Batch:
-        batch = self.samples.batch
+    def _at(self, rows: torch.Tensor, batch: Batch | None = None) -> Batch:
+        batch = batch or self.samples.batch
         return Batch(batch.days[rows], batch.context[rows], batch.level[rows], batch.hours[rows])
 
-    def left_out_quantiles(self, weights: Weights) -> npt.NDArray[np.float64]:
+    def left_out_quantiles(self, weights: Weights, batch: Batch | None = None) -> npt.NDArray[np.float64]:
         """Pool for each training day the members that were kept from it.
 
         Parameters
         ----------
         weights : dict of str to Tensor
             Trained.
+        batch : Batch, optional
+            Other inputs of the same days, such as with electrons hidden.
 
         Returns
         -------
@@ -121,7 +125,7 @@ class Run:
         with torch.no_grad():
             for start in range(0, len(self.samples), _EVALUATE):
                 rows = torch.arange(start, min(start + _EVALUATE, len(self.samples)))
-                _, quantiles = predict(weights, self._at(rows.expand(self.settings.members, -1)))
+                _, quantiles = predict(weights, self._at(rows.expand(self.settings.members, -1), batch))
                 parts.append(pool(quantiles, keep[:, rows]))
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
@@ -163,7 +167,11 @@ class Run:
 
 
 def fit_stretch(
-    quantiles: npt.NDArray[np.float64], truth: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]
+    quantiles: npt.NDArray[np.float64],
+    truth: npt.NDArray[np.floating],
+    known: npt.NDArray[np.bool_],
+    *,
+    limits: tuple[float, float] = STRETCH_LIMITS,
 ) -> npt.NDArray[np.float64]:
     r"""Fit how far each quantile must be moved from the median for the share it promises to lie below it.
 
@@ -177,11 +185,13 @@ def fit_stretch(
         What came.
     known : ndarray of bool, shape (n, lead_time)
         Where it is known.
+    limits : tuple of float
+        Least and greatest factor.
 
     Returns
     -------
     ndarray, shape (lead_time, quantile)
-        1 for the median; between the `STRETCH_LIMITS` for the others.
+        1 for the median; within the limits for the others.
 
     References
     ----------
@@ -197,4 +207,4 @@ def fit_stretch(
                 continue
             ratio = (truth[rows, lead] - middle) / (quantiles[rows, lead, index] - middle)
             stretch[lead, index] = np.quantile(ratio, max(level, 1.0 - level))
-    return np.asarray(np.clip(stretch, *STRETCH_LIMITS))
+    return np.asarray(np.clip(stretch, *limits))

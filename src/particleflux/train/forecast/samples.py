@@ -39,12 +39,15 @@ class Samples:
         1 where it is known.
     block : Tensor, shape (n,)
         Block of years of the window's last day.
+    rows : ndarray, shape (n,)
+        Position of the window's last day in the history.
     """
 
     batch: Batch
     truth: torch.Tensor
     known: torch.Tensor
     block: torch.Tensor
+    rows: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         """Give the number of windows."""
@@ -77,14 +80,37 @@ def make_samples(history: xr.Dataset, spec: InputSpec, n_blocks: int) -> Samples
     chosen = np.flatnonzero(np.isfinite(after).any(axis=1) & recent)
     present = np.unique(years[chosen])
     block = np.searchsorted(present, years[chosen]) % n_blocks
-    inputs, _ = read_inputs(history, chosen, spec)
     known = np.isfinite(after[chosen])
     return Samples(
-        Batch(*(torch.from_numpy(array) for array in (inputs.days, inputs.context, inputs.level, inputs.hours))),
+        make_batch(history, chosen, spec),
         torch.from_numpy(np.where(known, after[chosen], 0.0).astype(np.float32)),
         torch.from_numpy(known.astype(np.float32)),
         torch.from_numpy(block),
+        chosen,
     )
+
+
+def make_batch(history: xr.Dataset, rows: npt.NDArray[np.int64], spec: InputSpec, *, blind: int = 0) -> Batch:
+    """Read the inputs of windows as tensors.
+
+    Parameters
+    ----------
+    history : Dataset, dims (time[, hour])
+        The training split only.
+    rows : ndarray, shape (n,)
+        Position of the last day of each window.
+    spec : InputSpec
+        Fitted.
+    blind : int
+        Last days of which all electrons are hidden.
+
+    Returns
+    -------
+    Batch
+        Without the member dimension.
+    """
+    inputs, _ = read_inputs(history, rows, spec, blind=blind)
+    return Batch(*(torch.from_numpy(array) for array in (inputs.days, inputs.context, inputs.level, inputs.hours)))
 
 
 class Disturbance:
