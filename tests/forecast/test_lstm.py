@@ -18,7 +18,7 @@ from particleflux.artefact import Artefact
 from particleflux.errors import ArtefactError, AxisError, DataError, UnitError
 from particleflux.forecast import LEADS, QUANTILES, exceedance
 from particleflux.forecast.inputs import InputSpec, read_inputs
-from particleflux.forecast.lstm import NETWORK, SHIPPED, SHIPPED_HOURLY, LstmForecaster, default_model
+from particleflux.forecast.lstm import FLUX_GAPS, NETWORK, SHIPPED, SHIPPED_HOURLY, LstmForecaster, default_model
 from particleflux.forecast.recent import DAYS, FOLDING, TRUST
 from particleflux.names import ForecastQuality, attributes
 from particleflux.train.forecast import ForecastSettings, fit_forecast
@@ -158,7 +158,13 @@ def before_recent(forecaster: LstmForecaster, history: xr.Dataset, last: int) ->
     inputs, _ = read_inputs(history, np.arange(last + 1), forecaster.spec)
     mean, quantiles = forecaster._run(inputs)
     middle = quantiles[..., MIDDLE : MIDDLE + 1]
-    return shift + scale * mean, np.sort(shift + scale * (middle + forecaster.stretch * (quantiles - middle)))
+    known = np.isfinite(history[FLUENCE].to_numpy())
+    stretch = []
+    for row in range(last + 1):
+        missing = next((age for age in range(FLUX_GAPS[-1]) if age <= row and known[row - age]), FLUX_GAPS[-1])
+        tried = [number for number, days in enumerate(FLUX_GAPS) if days >= missing]
+        stretch.append(forecaster.gap_stretch[tried[0]] if missing else forecaster.stretch)
+    return shift + scale * mean, np.sort(shift + scale * (middle + np.array(stretch) * (quantiles - middle)))
 
 
 @pytest.mark.parametrize("row", [0, 1, 3, 60, 400])
@@ -304,6 +310,7 @@ def test_forecast_names_its_model(forecaster: LstmForecaster, history: xr.Datase
         "day_start": 0.0,
         "model": forecaster.artefact.name,
         "model_sha256": forecaster.artefact.digest,
+        "trained_on": ",".join(map(str, forecaster.artefact.card["training"]["years"])),
     }
 
 

@@ -136,7 +136,12 @@ def test_the_satellite_may_be_named_beside_the_file(write):
 def test_days_may_begin_at_another_hour(table, write):
     """Hourly rows fold into the day asked for; daily rows say themselves when their day begins."""
     hourly = table("1h", electron_flux_gt2mev=100.0)
-    assert open_history(hourly, day_start=7)["time"].to_numpy()[1] == np.datetime64("2016-05-01T07")
+    with pytest.warns(
+        UserWarning, match="the rows end 2016-05-04T23:00, before their last day is over; it is left out"
+    ):
+        history = open_history(hourly, day_start=7)
+    assert history["time"].to_numpy()[1] == np.datetime64("2016-05-01T07")
+    assert history["time"].to_numpy()[-1] == np.datetime64("2016-05-03T07")
     daily = table("1D", start="2016-05-01T07:00", fluence_gt2mev=1e7)
     with pytest.warns(UserWarning, match="rows stand at 7 h UTC; each is taken as the day that begins then"):
         history = open_history(daily)
@@ -144,6 +149,63 @@ def test_days_may_begin_at_another_hour(table, write):
     assert history["time"].to_numpy()[0] == np.datetime64("2016-05-01T07")
     with pytest.raises(DataError, match="its days begin 7 h after 00:00 UTC, but 0 h is asked for"):
         open_history(daily, day_start=0)
+
+
+def test_a_day_that_is_not_over_is_left_out(tmp_path):
+    """Rows that end within a day give the days before it; rows of no whole day are refused."""
+    heading = "time,electron_flux_gt2mev,satellite\n"
+    rows = [f"2016-05-0{day}T{hour:02}:00,100,GOES-13\n" for day in (1, 2) for hour in range(24)]
+    (tmp_path / "cut.csv").write_text(heading + "".join(rows[:42]))
+    with pytest.warns(UserWarning, match="the rows end 2016-05-02T17:00, before their last day is over"):
+        history = open_history(tmp_path / "cut.csv")
+    assert history["time"].to_numpy().astype("datetime64[D]").astype(str).tolist() == ["2016-05-01"]
+    (tmp_path / "short.csv").write_text(heading + "".join(rows[:10]))
+    with (
+        pytest.warns(UserWarning, match="it is left out"),
+        pytest.raises(MissingDataError, match="holds no whole day"),
+    ):
+        open_history(tmp_path / "short.csv")
+
+
+def test_what_comes_later_changes_nothing_before(tmp_path):
+    """Neither a stray value of Kp nor another satellite after the issue time changes the days before it."""
+    heading = "time,electron_flux_gt2mev,kp,satellite\n"
+    rows = [
+        f"2016-05-{day:02}T{hour:02}:00,100,{2 if hour % 3 == 0 else ''},GOES-12\n"
+        for day in range(1, 11)
+        for hour in range(24)
+    ]
+    (tmp_path / "before.csv").write_text(heading + "".join(rows[:120]))
+    rows[150] = rows[150].replace(",100,,", ",100,5,").replace(",100,2,", ",100,5,")
+    rows[151] = "2016-05-07T07:00,100,3,GOES-12\n"
+    later = [row.replace("GOES-12", "GOES-13") for row in rows[192:]]
+    (tmp_path / "whole.csv").write_text(heading + "".join([*rows[:192], *later]))
+    before, whole = open_history(tmp_path / "before.csv"), open_history(tmp_path / "whole.csv")
+    assert whole.attrs["reference"] == before.attrs["reference"] == "GOES-12"
+    for name in before.data_vars:
+        np.testing.assert_array_equal(whole[name].isel(time=slice(5)), before[name])
+
+
+@pytest.mark.parametrize("stated", ['"x"', '{"a": 1}', "-5", "true"])
+def test_a_detection_limit_that_is_none_is_refused(tmp_path, stated):
+    """The attribute must be a flux above 0."""
+    rows = [f"2016-05-01T{hour:02}:00,100,500,GOES-13\n" for hour in range(24)]
+    heading = f"# attribute detection_limit: {stated}\ntime,electron_flux_gt2mev,electron_flux_gt0p8mev,satellite\n"
+    (tmp_path / "limit.csv").write_text(heading + "".join(rows))
+    with pytest.raises(DataError, match="detection_limit"):
+        open_history(tmp_path / "limit.csv")
+
+
+@pytest.mark.parametrize(("column", "value", "match"), [
+    ("electron_flux_gt2mev", 5e4, "daily fluence"),
+    ("fluence_gt2mev", 1e11, "per m2"),
+])  # fmt: skip
+def test_units_are_told_apart_in_quiet_times_too(tmp_path, column, value, match):
+    """A fluence of empty weeks is no flux, and a fluence per m2 none per cm2."""
+    rows = [f"2016-05-{day:02},{value * (1 + day / 10):g},GOES-13\n" for day in range(1, 21)]
+    (tmp_path / "days.csv").write_text(f"time,{column},satellite\n" + "".join(rows))
+    with pytest.raises(UnitError, match=match):
+        open_history(tmp_path / "days.csv")
 
 
 def test_hours_below_a_stated_limit_count_as_half_of_it(write):

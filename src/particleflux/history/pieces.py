@@ -139,7 +139,7 @@ def read_piece(source: xr.Dataset, days: Days, *, find_limit: bool = True) -> Pi
     softer = next((piece.hourly[name] for name in _SOFTER if name in piece.hourly), None)
     stated = source.attrs.get("detection_limit")
     if softer is not None and stated is not None:
-        piece.limit = float(stated)
+        piece.limit = _stated_limit(stated)
     elif softer is not None and find_limit:
         piece.limit = detection_limit(piece.hourly[FLUXES[0]], softer)
     made = daily_fluence(piece.hourly[FLUXES[0]], softer, limit=piece.limit)
@@ -148,6 +148,15 @@ def read_piece(source: xr.Dataset, days: Days, *, find_limit: bool = True) -> Pi
     piece.daily = {name: means[name] for name in fluxes[1:]}
     piece.daily |= {_FLUENCE: made.fluence, CENSORED: made.censored}
     return piece
+
+
+def _stated_limit(stated: object) -> float:
+    is_number = isinstance(stated, (int, float, np.number)) and not isinstance(stated, bool)
+    limit = float(stated) if is_number else np.nan  # type: ignore[arg-type]
+    if not 0 < limit < np.inf:
+        msg = f"the attribute detection_limit is {stated!r}, expected a flux above 0 in cm-2 s-1 sr-1; correct it"
+        raise DataError(msg)
+    return limit
 
 
 def daily_fluences(pieces: Sequence[Piece], days: Days) -> dict[str, xr.DataArray]:

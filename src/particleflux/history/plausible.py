@@ -30,6 +30,8 @@ class Plausible:
         Least and greatest possible value.
     median_low, median_high : float
         Bounds of the median of the absolute values.
+    least_high : float
+        Bound of the least of the values of more than ten days.
     mistakes : tuple of (str, str)
         What too small and too large values look like.
     """
@@ -39,18 +41,22 @@ class Plausible:
     mistakes: tuple[str, str] = ("", "")
     median_low: float = 0.0
     median_high: float = np.inf
+    least_high: float = np.inf
 
 
 _FIELD = Plausible(-500, 500, ("a field in T", ""), median_low=1e-6)
 PLAUSIBLE = {
     "electron_flux_gt2mev": Plausible(
-        0, 1e8, ("", "a daily fluence in cm-2 sr-1 d-1: name the column fluence_gt2mev"), median_high=2e5
+        0, 1e8, ("", "a daily fluence in cm-2 sr-1 d-1: name the column fluence_gt2mev"),
+        # From 1997 to 2014 the flux of a day was above the latter for eight days in a row at most, and no fluence was
+        # below it.
+        median_high=2e5, least_high=1e4,
     ),
     "fluence_gt2mev": Plausible(
         0, 1e12,
         ("a mean flux in cm-2 s-1 sr-1: name the column electron_flux_gt2mev, or multiply it by 86400",
-         "a fluence over more than a day"),
-        median_low=2e4,
+         "a fluence per m2, or over more than a day: divide it by 1e4 or by the days"),
+        median_low=2e4, median_high=2e10,
     ),
     "electron_flux_gt0p8mev": Plausible(0, 1e9, ("", "a daily fluence: divide it by 86400"), median_high=5e6),
     "electron_flux_gt0p6mev": Plausible(0, 1e9, ("", "a daily fluence: divide it by 86400"), median_high=1e7),
@@ -69,6 +75,7 @@ PLAUSIBLE = {
     "f10p7": Plausible(40, 900, ("", "W m-2 Hz-1 times another power of ten")),
 }  # fmt: skip
 # An archive's fill value that would be possible: a pressure of exactly this many nPa has not been seen.
+_SEVERAL = np.timedelta64(10, "D")
 _ALWAYS_FILL = {"solar_wind_pressure": (99.99,), "kp": (9.9,)}
 
 
@@ -147,6 +154,8 @@ def clean_values(values: Array, name: str, where: str, time: npt.NDArray[np.date
     median = float(np.median(known)) if len(known) else rule.median_low
     if median > rule.median_high or median < rule.median_low:
         _refuse(where, name, f"the median of the values is {median:.4g}", rule, too_large=median > rule.median_high)
+    if len(known) and time[-1] - time[0] >= _SEVERAL and known.min() > rule.least_high:
+        _refuse(where, name, f"the least of the values is {known.min():.4g}", rule, too_large=True)
     wrong = np.argwhere((values < rule.low) | (values > rule.high))
     if len(wrong):
         value, row = values[tuple(wrong[0])], int(wrong[0][0])

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from particleflux.errors import AxisError, DataError
-from particleflux.history.assembly import combine, finish, most_days
+from particleflux.errors import AxisError, DataError, MissingDataError
+from particleflux.history.assembly import combine, finish
 from particleflux.history.checks import check_satellite, find_cadence
 from particleflux.history.days import DAY, HOUR, Days
 from particleflux.history.drivers import derive, merge_drivers
@@ -29,6 +29,8 @@ from particleflux.history.pieces import split_satellites
 Array = npt.NDArray[np.float64]
 
 _FLUENCE = "fluence_gt2mev"
+#: First values of a column that tell how often it has one.
+_DECIDE = 16
 _KEPT = ("detection_limits", "source_files")
 
 
@@ -73,6 +75,17 @@ def history_of(table: xr.Dataset, where: str, *, satellite: str | None, day_star
     days = Days.spanning(time, start)
     if cadence == DAY:
         return _of_days(table, days, start, where)
+    last = days.time[-1]
+    if time[-1] + cadence < last + DAY:
+        warnings.warn(
+            f"{where}: the rows end {time[-1].astype('datetime64[m]')}, before their last day is over; it is left out",
+            UserWarning,
+            stacklevel=3,
+        )
+        table, days = table.isel(time=time < last), Days(days.start, days.n_days - 1)
+        if not days.n_days:
+            msg = f"{where} holds no whole day: expected the hours of one day at least; give more rows"
+            raise MissingDataError(msg)
     extra = [str(name) for name in table.data_vars if name in DAILY_COLUMNS or name in BLOCKS]
     if extra:
         msg = (
@@ -153,7 +166,7 @@ def _of_days(table: xr.Dataset, days: Days, day_start: float, where: str) -> xr.
         names = np.where(named == "nan", "", named)
     else:
         names = np.where(measured, str(table.attrs["satellite"]), "")
-    reference = str(table.attrs.get("reference") or most_days(names[measured]))
+    reference = str(table.attrs.get("reference") or _first(names[measured]))
     if calibration is None:
         codes = np.where(measured, np.where((names == reference) & (names != ""), 0, 3), -1)
     else:
@@ -204,9 +217,15 @@ def _of_hours(table: xr.Dataset, cadence: np.timedelta64, days: Days, day_start:
     return history
 
 
+def _first(names: npt.NDArray[np.str_]) -> str:
+    """Give the first name; what comes later in a file must not change what stands before it."""
+    return next((str(name) for name in names if name), "")
+
+
 def _own_cadence(column: xr.DataArray, cadence: np.timedelta64) -> np.timedelta64:
     """Tell whether a column has a value every three hours or every day only, as Kp and F10.7 have."""
-    time = column["time"].to_numpy()[np.isfinite(column.to_numpy())]
+    # The first values decide: a later one must not change what stands before it.
+    time = column["time"].to_numpy()[np.isfinite(column.to_numpy())][:_DECIDE]
     for step in (DAY, 3 * HOUR):
         if step > cadence and len(time) > 1 and not (np.diff(time) % step).any():
             return np.timedelta64(step, "ns")
@@ -235,7 +254,7 @@ def _place_fluence(history: xr.Dataset, table: xr.Dataset, days: Days, where: st
         satellite = np.where(stated, first, history["satellite"].to_numpy())
     else:
         satellite = np.where(stated, str(table.attrs["satellite"]), history["satellite"].to_numpy())
-    reference = str(table.attrs.get("reference") or most_days(satellite[np.isfinite(history[_FLUENCE].to_numpy())]))
+    reference = str(table.attrs.get("reference") or _first(satellite[np.isfinite(history[_FLUENCE].to_numpy())]))
     codes = np.where(satellite == "", np.where(stated, 3, -1), np.where(satellite == reference, 0, 3))
     history["satellite"] = ("time", satellite, history["satellite"].attrs)
     history["calibration"] = ("time", codes.astype(np.int8))
