@@ -66,6 +66,7 @@ bench: $(STAMPS)/test ## measure everything that benchmarks/results states (long
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/correlation.py
 	$(BIN)/python benchmarks/forecast.py
+	$(BIN)/python benchmarks/forecast_gaps.py
 	$(BIN)/python benchmarks/forecast_speed.py
 
 # benchmarks/common.py makes the same history where there is none. What is excluded is misdated: see docs/forecast.md.
