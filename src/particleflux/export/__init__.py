@@ -202,7 +202,7 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     try:
         return openers[suffix](path)
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read as {FORMATS[suffix]} ({error}); give a file that `write_spectra` made"
+        msg = f"{path}: cannot be read as {FORMATS[suffix]} ({error}); give a file that particleflux wrote"
         raise DataError(msg) from error
 
 

@@ -67,11 +67,11 @@ def open_json(path: Path) -> xr.Dataset:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        msg = f"{path}: not JSON ({error}); give a file that `write_spectra` made"
+        msg = f"{path}: not JSON ({error}); give a file that particleflux wrote"
         raise DataError(msg) from error
     found = (document.get("format"), document.get("format_version")) if isinstance(document, dict) else None
     if found != (FORMAT, VERSION):
-        msg = f"{path}: found format {found}, expected {(FORMAT, VERSION)}; give a file that `write_spectra` made"
+        msg = f"{path}: found format {found}, expected {(FORMAT, VERSION)}; give a file that particleflux wrote"
         raise DataError(msg)
     provenance = document["provenance"]
     if provenance:

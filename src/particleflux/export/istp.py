@@ -213,14 +213,14 @@ def open_cdf(path: Path) -> xr.Dataset:
     try:
         file = cdflib.CDF(path)
     except Exception as error:  # cdflib raises whatever the damaged bytes led it to
-        msg = f"{path}: cannot be read as CDF ({error}); give a file that `write_spectra` made"
+        msg = f"{path}: cannot be read as CDF ({error}); give a file that particleflux wrote"
         raise DataError(msg) from error
     names = file.cdf_info().zVariables
     arrays = {}
     for name in names:
         attrs = file.varattsget(name)
         if "DIMENSIONS" not in attrs:
-            msg = f"{path}: variable {name!r} has no DIMENSIONS attribute; give a file that `write_spectra` made"
+            msg = f"{path}: variable {name!r} has no DIMENSIONS attribute; give a file that particleflux wrote"
             raise DataError(msg)
         dims = str(attrs["DIMENSIONS"]).split()
         arrays["time" if name == EPOCH else name] = (dims, _read(file, name, attrs), _labels(name, attrs))

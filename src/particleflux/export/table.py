@@ -158,7 +158,7 @@ def open_csv(path: Path) -> xr.Dataset:
         header = [line.rstrip("\n") for line in itertools.takewhile(lambda line: line.startswith("#"), stream)]
     if not header or header[0] not in ROWS:
         found = header[0] if header else "no comment line"
-        msg = f"{path}: found {found!r}, expected {FIRST_LINE!r}; give a table of `write_spectra`, comments and all"
+        msg = f"{path}: found {found!r}, expected {FIRST_LINE!r}; give a table of particleflux, comments and all"
         raise DataError(msg)
     try:
         table = pd.read_csv(path, comment="#", dtype=str, keep_default_na=False)
