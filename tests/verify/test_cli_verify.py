@@ -110,6 +110,18 @@ def test_a_baseline_can_be_verified(files: tuple[Path, Path], tmp_path: Path, ma
     assert "730 with flux" in json.loads(report.attrs["trained_on"])["persistence"]
 
 
+@pytest.mark.parametrize(("years", "warned"), [("2007,2008", True), ("2005,2006", False), ("", False)])
+def test_years_learnt_from_are_told(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], years: str, warned: bool
+) -> None:
+    """A model that is scored on years it learnt from is warned of; one that is not, is not."""
+    forecast = open_dataset(files[0]).assign_attrs(trained_on=years)
+    path = write_dataset(forecast, tmp_path / "learnt.nc")
+    options = ("--by", "all", "--bootstrap", 0, "--baselines", "none")
+    assert run("verify", path, files[1], "-o", tmp_path / "scores.json", *options) == 0
+    assert ("lstm learnt from 100% of the days it is scored on" in capsys.readouterr().err) == warned
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
