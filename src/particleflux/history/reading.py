@@ -18,6 +18,7 @@ from particleflux.history.checks import sort_times
 from particleflux.history.layout import BLOCKS, COLUMNS, TEXT_COLUMNS, attributes_of
 from particleflux.history.plausible import clean_values
 from particleflux.history.series import history_of
+from particleflux.io.cells import parse_numbers, parse_times
 from particleflux.io.paths import PathLike
 
 _NETCDF = (".nc", ".nc4", ".netcdf", ".h5")
@@ -132,12 +133,12 @@ def _from_csv(path: Path) -> xr.Dataset:
         raise AxisError(msg)
     table = cells.iloc[1:].set_axis(names, axis="columns").reset_index(drop=True)
     variables = {
-        name: ("time", _texts(table[name]) if name in TEXT_COLUMNS else _numbers(table[name], path))
+        name: ("time", _texts(table[name]) if name in TEXT_COLUMNS else parse_numbers(table[name], path, blank=_BLANK))
         for name in names
         if name != "time"
     }
     attrs["source_files"] = [path.name]
-    return xr.Dataset(variables, {"time": ("time", _times(table["time"], path))}, attrs)
+    return xr.Dataset(variables, {"time": ("time", parse_times(table["time"], path))}, attrs)
 
 
 def _from_netcdf(path: Path) -> xr.Dataset:
@@ -202,31 +203,5 @@ def _column(heading: str, path: Path) -> str:
     return name
 
 
-def _times(column: pd.Series[str], path: Path) -> npt.NDArray[np.datetime64]:
-    # Mixed zones are read one by one; `utc=True` takes a time without a zone as UTC.
-    times = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
-    if times.isna().any():
-        row = int(np.flatnonzero(times.isna())[0])
-        msg = (
-            f"{path}, row {row + 1}, column time: found {column.iloc[row]!r}, expected ISO 8601 such as "
-            "'2024-05-15T12:30:00Z'; correct it"
-        )
-        raise DataError(msg)
-    return np.asarray(times.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]"))
-
-
 def _texts(column: pd.Series[str]) -> npt.NDArray[np.str_]:
     return column.fillna("").str.strip().to_numpy().astype(np.str_)
-
-
-def _numbers(column: pd.Series[str], path: Path) -> npt.NDArray[np.float64]:
-    # A short last line leaves cells the parser fills with NaN rather than text.
-    text = column.fillna("").str.strip()
-    blank = text.isin(_BLANK)
-    values = pd.to_numeric(text.mask(blank, "nan"), errors="coerce").to_numpy(dtype=np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values) & ~blank.to_numpy())
-    if len(wrong):
-        row = int(wrong[0])
-        msg = f"{path}, row {row + 1}, column {column.name}: found {text.iloc[row]!r}, expected a number; correct it"
-        raise DataError(msg)
-    return values

@@ -13,6 +13,7 @@ import xarray as xr
 
 from particleflux.errors import AxisError, DataError, MissingDataError, UnitError
 from particleflux.instruments import Instrument, load_instrument
+from particleflux.io.cells import parse_numbers, parse_times
 from particleflux.io.paths import PathLike
 from particleflux.names import VARIABLES, Quality, attributes, require
 
@@ -22,7 +23,6 @@ _NETCDF = {".nc", ".nc4", ".netcdf", ".h5"}
 _HEADING = re.compile(r"(?P<name>[^\[(]*?)\s*(?:[\[(](?P<units>[^\])]*)[\])])?")
 _UNITS = {"time": {"UTC"}, "exposure": {"s"}, "quality": {"1"}, "configuration": {"1"}}
 _COUNT_UNITS = {"1", "counts", "count"}
-_BLANK = {"", "nan", "NaN", "NA"}
 _BACKGROUND = ("background_rate", "background_rate_std")
 
 
@@ -107,14 +107,17 @@ def _from_csv(path: Path, instrument: Instrument) -> xr.Dataset:
             f"{', '.join(known)}; correct the heading line"
         )
         raise AxisError(msg)
-    time = _times(table["time"], path)
+    time = parse_times(table["time"], path, row_name="sample")
     coords: dict[str, object] = {"time": ("time", time), "channel": ("channel", channels)}
     quality = _flags(table["quality"], path) if "quality" in names else np.zeros(len(table), dtype=np.int32)
     configuration = _flags(table["configuration"], path) if "configuration" in names else None
     counts = xr.Dataset(
         {
-            "counts": (("time", "channel"), np.column_stack([_numbers(table[name], path) for name in channels])),
-            "exposure": ("time", _numbers(table["exposure"], path)),
+            "counts": (
+                ("time", "channel"),
+                np.column_stack([parse_numbers(table[name], path, row_name="sample") for name in channels]),
+            ),
+            "exposure": ("time", parse_numbers(table["exposure"], path, row_name="sample")),
             "quality": ("time", quality),
         },
         coords=coords,
@@ -233,34 +236,8 @@ def _column(heading: str, known: tuple[str, ...], path: Path) -> str:
     return name
 
 
-def _times(column: pd.Series[str], path: Path) -> npt.NDArray[np.datetime64]:
-    # Mixed zones are read one by one; `utc=True` takes a time without a zone as UTC.
-    times = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
-    if times.isna().any():
-        row = int(np.flatnonzero(times.isna())[0])
-        msg = (
-            f"{path}, sample {row + 1}, column time: found {column.iloc[row]!r}, expected ISO 8601 such as "
-            "'2024-05-15T12:30:00Z'; correct it"
-        )
-        raise DataError(msg)
-    return np.asarray(times.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]"))
-
-
-def _numbers(column: pd.Series[str], path: Path) -> Array:
-    # A short last line leaves cells the parser fills with NaN rather than text.
-    text = column.fillna("").str.strip()
-    blank = text.isin(_BLANK)
-    values = pd.to_numeric(text.mask(blank, "nan"), errors="coerce").to_numpy(dtype=np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values) & ~blank.to_numpy())
-    if len(wrong):
-        row = int(wrong[0])
-        msg = f"{path}, sample {row + 1}, column {column.name}: found {text.iloc[row]!r}, expected a number; correct it"
-        raise DataError(msg)
-    return values
-
-
 def _flags(column: pd.Series[str], path: Path) -> npt.NDArray[np.int32]:
-    values = _numbers(column, path)
+    values = parse_numbers(column, path, row_name="sample")
     wrong = np.flatnonzero(~((values >= 0) & (values < 2**31) & (values == np.floor(values))))
     if len(wrong):
         row = int(wrong[0])
