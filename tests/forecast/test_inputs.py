@@ -198,6 +198,23 @@ def test_statistics_of_too_few_days_are_none() -> None:
     np.testing.assert_allclose(summarise(exact), [[1, 1, 1, 1 / 3], [0, 0, 0, 0]])
 
 
+@pytest.mark.parametrize("spec", [SPEC, HOURLY, WIDE], ids=["daily", "hourly", "wide"])
+@pytest.mark.parametrize("blind", [0, 1, 2, 5, 26, 27, 82])
+def test_hidden_electrons_are_as_if_not_measured(spec: InputSpec, blind: int) -> None:
+    """Hiding the electrons of the last days reads what a history without them gives, to the bit."""
+    n_variables = len(spec.daily) + len(spec.hourly)
+    spec = dataclasses.replace(spec, mean=(0.5,) * n_variables, std=(2.0,) * n_variables)
+    history = drawn()
+    for last in (120, 199):
+        hidden = history.copy(deep=True)
+        for name in map(str, hidden.data_vars):
+            if name.startswith(("fluence", "electron_flux")):
+                hidden[name].to_numpy()[last + 1 - blind : last + 1] = np.nan
+        found, _ = read_inputs(history, rows(last), spec, blind=blind)
+        expected, _ = read_inputs(hidden, rows(last), spec)
+        assert same_bits(found, expected)
+
+
 def test_hours_are_the_last_ones() -> None:
     """Thirty hours reach into the day before; hours of the history are counted through."""
     inputs, _ = read_inputs(made(), rows(60), HOURLY)

@@ -389,6 +389,11 @@ GOOD = [[1.0] * len(QUANTILES)] * len(LEADS)
         ({"inputs": None}, "misstates the inputs"),
         ({"inputs": {"daily": ["kp"]}}, "misstates the inputs"),
         ({"stretch": None}, "its card lacks or misstates"),
+        ({"gap_stretch": None}, "its card lacks or misstates"),
+        ({"gap_stretch": {"days": list(FLUX_GAPS)}}, "its card lacks or misstates"),
+        ({"gap_stretch": {"days": [1, 2], "stretch": [GOOD, GOOD]}}, "misstates quantiles or stretch"),
+        ({"gap_stretch": {"days": list(FLUX_GAPS), "stretch": [GOOD] * 6}}, "misstates quantiles or stretch"),
+        ({"gap_stretch": {"days": list(FLUX_GAPS), "stretch": [GOOD] * 6 + [GOOD[:2]]}}, "misstates quantiles or"),
         ({"stretch": [["wide"]]}, "its card lacks or misstates"),
         ({"stretch": [[10**400]]}, "its card lacks or misstates"),
         ({"stretch": GOOD[:2]}, "misstates quantiles or stretch"),
@@ -409,7 +414,7 @@ def test_damaged_cards_are_refused(daily: Artefact, changes: dict[str, Any], mes
         LstmForecaster.of(with_card(daily, **changes))
 
 
-@pytest.mark.parametrize("entry", ["inputs", "stretch", "quantiles"])
+@pytest.mark.parametrize("entry", ["inputs", "stretch", "gap_stretch", "quantiles"])
 def test_cards_without_an_entry_are_refused(daily: Artefact, entry: str) -> None:
     """What is needed must be on the card."""
     card = {key: value for key, value in daily.card.items() if key != entry}
