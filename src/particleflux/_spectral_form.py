@@ -147,10 +147,10 @@ class SpectralForm(abc.ABC):
             total = total + np.exp(self._log_flux(energy)) * (weight * half * energy / (high - low))
         return total
 
-    def _quadrature(self, low: Array, high: Array, *, panel: float) -> Array:
+    def _quadrature(self, low: Array, high: Array, *, panel: float | Array) -> Array:
         """Integrate by 20-point Gauss-Legendre panels of at most `panel` in ln E, all intervals alike."""
         span = np.log(high / low)
-        n_panels = max(1, int(np.ceil(np.max(span, initial=0.0) / panel)))
+        n_panels = max(1, int(np.ceil(np.max(span / panel, initial=0.0))))
         half = 0.5 * span / n_panels
         total: Array = np.zeros(())
         for index in range(n_panels):

@@ -32,6 +32,21 @@ class Quality(enum.IntFlag):
     BELOW_DETECTION = 1024  # no channel stands above its background: read the upper bounds as limits
     EXTRAPOLATED = 2048  # outside the range the method was trained or calibrated for
     NOT_PROCESSED = 4096  # the method was not run: every result is NaN
+    CHANNEL_LEFT_OUT = 8192  # a channel that the method can read was missing or disturbed; the others were read
+
+
+class Assessment(enum.IntEnum):
+    """What a sample is good for, in one number; kept in the variable `assessment` (time).
+
+    The levels are those that users of SREM's spectra know.
+    """
+
+    GOOD = 0
+    CARE = 1  # use with care: something is known against the sample, but it was read
+    MIXED = 2  # two species contribute to the channels that were read
+    OTHER_SPECIES = 3  # the other species makes most of what these channels count
+    OUTSIDE = 4  # outside the validity of the method, or not processed at all
+    BACKGROUND = 5  # background only: read the upper bounds as limits
 
 
 class ForecastQuality(enum.IntFlag):
@@ -77,6 +92,10 @@ VARIABLES: dict[str, Variable] = {
     "energy_lower": Variable("MeV", "lower edge of the energy bin", ("energy",)),
     "energy_upper": Variable("MeV", "upper edge of the energy bin", ("energy",)),
     "threshold": Variable("MeV", "lower energy of the integral flux", ("threshold",)),
+    "background_rate_common_std": Variable("s-1", "part of the background's standard deviation common to all channels"),
+    "flux_sample": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, draw of the joint predictive distribution"),
+    "fit_probability": Variable("1", "probability of a worse fit if the model were true (posterior predictive)"),
+    "assessment": Variable("1", "what the sample is good for: 0 good to 5 background only", ("time",)),
     "flux_true": Variable("cm-2 s-1 sr-1 MeV-1", "differential flux, simulated truth"),
     "flux_std": Variable("cm-2 s-1 sr-1 MeV-1", "standard uncertainty of the differential flux"),
     "ensemble": Variable("1", "number of input bins of the ensemble that answered; 0 where none did", ("time",)),

@@ -219,9 +219,9 @@ class DoublePowerLaw(SpectralForm):
 
     def _integral(self, low: Array, high: Array) -> Array:
         infinite = np.isinf(high)
-        # There the bend differs from the high power law by less than one part in 1e18.
-        straight = np.maximum(low, self.break_energy * np.power(10.0, 18.0 / np.asarray(self.smoothness)))
-        panel = float(np.min(np.minimum(0.5, 1.0 / np.asarray(self.smoothness))))
+        # There the bend differs from the high power law by less than one part in 1e10.
+        straight = np.maximum(low, self.break_energy * np.power(10.0, 10.0 / np.asarray(self.smoothness)))
+        panel = np.minimum(2.0, 1.5 / np.asarray(self.smoothness))
         near = self._quadrature(low, np.where(infinite, straight, high), panel=panel)
         if not infinite.any():
             return near

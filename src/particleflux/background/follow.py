@@ -84,9 +84,9 @@ def follow_background(
     Returns
     -------
     Dataset, dims (time, channel)
-        `background_rate` and `background_rate_std` (s-1) for the channels of `counts`; `background_level` and
-        `background_level_std` (time); `quality` (time) with `BACKGROUND_HELD`, and `BACKGROUND_ASSUMED` where the
-        reference is the instrument file's.
+        `background_rate` and `background_rate_std` (s-1) for the channels of `counts`, and the part of the latter that
+        comes from the level, `background_rate_common_std`; `background_level` and `background_level_std` (time);
+        `quality` (time) with `BACKGROUND_HELD`, and `BACKGROUND_ASSUMED` where the reference is the instrument file's.
 
     Raises
     ------
@@ -125,8 +125,10 @@ def follow_background(
     # The samples of an hour share its level: the window is far wider than the hour.
     level, level_std, held = level[hours.index], level_std[hours.index], held[hours.index]
     change = level[:, None] ** known.exponent
-    common = np.hypot(known.exponent * (level_std / level)[:, None], following.modulation_std * np.log(level)[:, None])
-    followed, followed_std = rate * change, change * np.hypot(rate * common, own)
+    common = known.exponent * (level_std / level)[:, None]
+    modulation = following.modulation_std * np.log(level)[:, None]
+    followed, shared = rate * change, rate * change * common
+    followed_std = change * np.hypot(rate * np.hypot(common, modulation), own)
     flags = np.where(held, int(Quality.BACKGROUND_HELD), 0)
     if background.attrs.get("source") == "instrument":
         flags = flags | int(Quality.BACKGROUND_ASSUMED)
@@ -135,6 +137,7 @@ def follow_background(
         {
             "background_rate": (("time", "channel"), followed, attributes("background_rate")),
             "background_rate_std": (("time", "channel"), followed_std, attributes("background_rate_std")),
+            "background_rate_common_std": (("time", "channel"), shared, attributes("background_rate_common_std")),
             "background_level": ("time", level, named),
             "background_level_std": ("time", level_std, {"units": "1", "long_name": "standard deviation of the level"}),
             "quality": ("time", flags.astype(np.int32), attributes("quality")),

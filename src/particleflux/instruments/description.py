@@ -125,6 +125,8 @@ class Instrument:
         Channels with spikes.
     ensemble : Ensemble
         How spectra are reconstructed.
+    reads : Mapping of str to tuple of str
+        Species -> channels from which its spectra are reconstructed by the methods that read all they can.
     tables : Mapping of str to str
         File name (without suffix) of a response table -> channel.
     source : str
@@ -146,6 +148,7 @@ class Instrument:
     implausible_rate: Mapping[str, float]
     noisy_channels: tuple[NoisyChannel, ...]
     ensemble: Ensemble
+    reads: Mapping[str, tuple[str, ...]]
     tables: Mapping[str, str]
     source: str
     folder: Traversable

@@ -146,6 +146,9 @@ class _Table:
     def names(self) -> dict[str, str]:
         return {key: self.take(key, str) for key in list(self._content)}
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._content
+
     def numbers(self) -> dict[str, float]:
         return {key: self.number(key) for key in list(self._content)}
 
@@ -183,6 +186,7 @@ def _instrument(table: _Table, source: str, folder: Traversable) -> Instrument:
         implausible_rate=table.per_channel("implausible_rate", channels),
         noisy_channels=tuple(_noisy_channel(item, channels) for item in table.tables("noisy_channels")),
         ensemble=_ensemble(ensemble, channels),
+        reads=_reads(table.table("reads", optional=True), channels),
         tables=tables,
         source=source,
         folder=folder,
@@ -273,6 +277,12 @@ def _ensemble(table: _Table, channels: tuple[str, ...]) -> Ensemble:
     ensemble = Ensemble(tuple(bins), table.number("threshold_sigma"))
     table.finish()
     return ensemble
+
+
+def _reads(table: _Table, channels: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    values = {name: table.texts(name, channels) for name in SPECIES if name in table}
+    table.finish()
+    return {name: values.get(name, channels) for name in SPECIES}
 
 
 def _check_window(table: _Table, start: np.datetime64, stop: np.datetime64) -> None:

@@ -1,8 +1,21 @@
 """Spectra, response, background and a seed give synthetic counts: for training, for demonstrations and for tests."""
 
 from particleflux.simulate.draw import TRUTH_ENERGIES, Draw
+from particleflux.simulate.mixture import FAMILIES, HELD_OUT_FAMILIES, Mixture, MixtureDraw, Population
 from particleflux.simulate.ranges import PARAMETERS, Range
 from particleflux.simulate.simulation import Simulation
 from particleflux.simulate.table import RateTable
 
-__all__ = ["PARAMETERS", "TRUTH_ENERGIES", "Draw", "Range", "RateTable", "Simulation"]
+__all__ = [
+    "FAMILIES",
+    "HELD_OUT_FAMILIES",
+    "PARAMETERS",
+    "TRUTH_ENERGIES",
+    "Draw",
+    "Mixture",
+    "MixtureDraw",
+    "Population",
+    "Range",
+    "RateTable",
+    "Simulation",
+]

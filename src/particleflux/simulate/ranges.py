@@ -78,5 +78,6 @@ PARAMETERS: Mapping[str, Mapping[str, Range]] = {
         "break_energy": Range(5.0, 50.0, log=True),
         "smoothness": Range(1.0, 4.0),
     },
-    "weibull": {"shape": Range(0.2, 1.0), "scale_energy": Range(0.05, 20.0, log=True)},
+    # As fitted to the largest events (Xapsos et al. 2000, doi:10.1109/23.903756).
+    "weibull": {"shape": Range(0.3, 1.1), "scale_energy": Range(1.0, 30.0, log=True)},
 }

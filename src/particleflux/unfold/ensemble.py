@@ -19,6 +19,7 @@ from particleflux.artefact import Artefact
 from particleflux.errors import ArtefactError, DataError
 from particleflux.features import Measurement
 from particleflux.names import UNUSABLE, Quality, attributes
+from particleflux.unfold.labels import DEFAULT_ENERGIES
 from particleflux.unfold.limits import FormLimits
 from particleflux.unfold.measurement import check_origin, flag_detection, measure
 from particleflux.unfold.networks import Networks
@@ -50,7 +51,6 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-DEFAULT_ENERGIES = tuple(float(round(energy, 3)) for energy in np.geomspace(5.0, 100.0, 25))
 # A network that breaks the limits of the form by more than this factor (natural logarithm) extrapolates.
 _AT_A_LOSS = float(np.log(2.0))
 # Rows per call of a network: its layers then stay in the processor's cache.

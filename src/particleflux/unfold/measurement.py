@@ -13,8 +13,8 @@ from particleflux.features import Measurement
 from particleflux.names import Quality, require
 from particleflux.unfold.targets import MAX_BACKGROUND_ERROR
 
-# RADEM's fill value, for callers who did not use a reader of this package.
-_FILL_VALUE = 4294967295.0
+#: RADEM's fill value, for callers who did not use a reader of this package.
+FILL_VALUE = 4294967295.0
 # No channel above its background by this many standard deviations: nothing was seen.
 _DETECTION_SIGMA = 3.0
 # A channel that is not read, above its background by this many, belongs to no spectrum that was trained for.
@@ -63,18 +63,15 @@ def measure(
     """
     require(counts, "counts", "exposure")
     require(background, "background_rate", "background_rate_std")
-    number = _select(counts["counts"], channels, "counts").transpose("time", "channel").to_numpy().astype(float)
-    rate, std = (
-        _background(background, name, counts, channels, number.shape)
-        for name in ("background_rate", "background_rate_std")
-    )
+    number = align(counts["counts"], "counts", counts, channels)
+    rate, std = (align(background[name], name, counts, channels) for name in ("background_rate", "background_rate_std"))
     exposure = counts["exposure"].to_numpy().astype(float)
 
-    quality = _given_quality(counts, background)
+    quality = given_quality(counts, background)
     if "configuration" in counts.variables:
         known = np.isin(counts["configuration"].to_numpy(), list(configurations))
         quality[~known] |= int(Quality.UNKNOWN_CONFIGURATION)
-    missing = ~np.isfinite(number) | (number >= _FILL_VALUE)
+    missing = ~np.isfinite(number) | (number >= FILL_VALUE)
     quality[missing.any(axis=1)] |= int(Quality.MISSING)
     wrong = (np.where(missing, 0.0, number) < 0).any(axis=1) | ~(np.isfinite(exposure) & (exposure > 0))
     wrong |= ~(np.isfinite(rate) & np.isfinite(std) & (rate >= 0) & (std >= 0)).all(axis=1)
@@ -151,23 +148,53 @@ def check_origin(counts: xr.Dataset, instrument: str, species: str, model: str) 
             raise DataError(msg)
 
 
-def _background(
-    background: xr.Dataset, name: str, counts: xr.Dataset, channels: Sequence[str], shape: tuple[int, ...]
-) -> npt.NDArray[np.float64]:
-    """Give a rate for every sample and channel."""
-    rate = _select(background[name], channels, name)
-    extra = set(rate.dims) - {"time", "channel"}
-    if extra:
-        msg = f"{name} has dimensions {rate.dims}, expected ('channel',) or ('time', 'channel'); select or average"
+def align(values: xr.DataArray, name: str, counts: xr.Dataset, channels: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Give a number for every sample of the counts and every channel wanted.
+
+    Parameters
+    ----------
+    values : DataArray, dims (channel) or (time, channel)
+        Counts, or a rate of the background.
+    name : str
+        What it is, for messages.
+    counts : Dataset
+        Whose times hold.
+    channels : sequence of str
+        The channels wanted, in the order wanted.
+
+    Returns
+    -------
+    ndarray, shape (time, channel)
+        The numbers; read only.
+
+    Raises
+    ------
+    AxisError
+        If a channel is missing or named twice, a dimension is another, or the times are others.
+    """
+    chosen = _select(values, channels, name)
+    if set(chosen.dims) - {"time", "channel"}:
+        msg = f"{name} has dimensions {chosen.dims}, expected ('channel',) or ('time', 'channel'); select or average"
         raise AxisError(msg)
-    if "time" in rate.dims:
-        _check_times(rate, counts, name)
-        rate = rate.transpose("time", "channel")
-    return np.broadcast_to(rate.to_numpy().astype(float), shape)
+    if "time" in chosen.dims:
+        _check_times(chosen, counts, name)
+        chosen = chosen.transpose("time", "channel")
+    return np.broadcast_to(chosen.to_numpy().astype(float), (counts.sizes["time"], len(channels)))
 
 
-def _given_quality(counts: xr.Dataset, background: xr.Dataset) -> npt.NDArray[np.int32]:
-    """Join the flags that came with counts and background."""
+def given_quality(counts: xr.Dataset, background: xr.Dataset) -> npt.NDArray[np.int32]:
+    """Join the flags that came with counts and background.
+
+    Parameters
+    ----------
+    counts, background : Dataset
+        With or without `quality` (time).
+
+    Returns
+    -------
+    ndarray of int32, shape (time,)
+        Flags of every sample.
+    """
     quality = np.zeros(counts.sizes["time"], dtype=np.int32)
     for source in (counts, background):
         if "quality" in source and source["quality"].dims == ("time",):
