@@ -2,13 +2,14 @@
 
 from particleflux.simulate.draw import TRUTH_ENERGIES, Draw
 from particleflux.simulate.mixture import FAMILIES, HELD_OUT_FAMILIES, Mixture, MixtureDraw, Population
-from particleflux.simulate.ranges import PARAMETERS, Range
+from particleflux.simulate.ranges import MIXTURE_PARAMETERS, PARAMETERS, Range
 from particleflux.simulate.simulation import Simulation
 from particleflux.simulate.table import RateTable
 
 __all__ = [
     "FAMILIES",
     "HELD_OUT_FAMILIES",
+    "MIXTURE_PARAMETERS",
     "PARAMETERS",
     "TRUTH_ENERGIES",
     "Draw",

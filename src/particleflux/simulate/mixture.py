@@ -13,7 +13,7 @@ import numpy.typing as npt
 from particleflux.errors import AxisError, DataError
 from particleflux.response import Response
 from particleflux.simulate.draw import make_form
-from particleflux.simulate.ranges import EXPOSURE, PARAMETERS, Range
+from particleflux.simulate.ranges import EXPOSURE, MIXTURE_PARAMETERS, Range
 from particleflux.spectra import FORMS, SpectralForm
 
 Array = npt.NDArray[np.float64]
@@ -48,14 +48,14 @@ class Population:
     families : tuple of str
         Forms, all of equal weight.
     parameters : mapping of str to mapping of str to Range
-        Of the forms, without the intensity; by default `PARAMETERS`.
+        Of the forms, without the intensity; by default `MIXTURE_PARAMETERS`.
     """
 
     response: Response
     reference_channel: str
     signal: Range = _SIGNAL
     families: tuple[str, ...] = FAMILIES
-    parameters: Mapping[str, Mapping[str, Range]] = field(default_factory=lambda: PARAMETERS)
+    parameters: Mapping[str, Mapping[str, Range]] = field(default_factory=lambda: MIXTURE_PARAMETERS)
 
     def __post_init__(self) -> None:
         """Refuse forms and channels that are not known."""

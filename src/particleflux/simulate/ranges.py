@@ -78,6 +78,25 @@ PARAMETERS: Mapping[str, Mapping[str, Range]] = {
         "break_energy": Range(5.0, 50.0, log=True),
         "smoothness": Range(1.0, 4.0),
     },
-    # As fitted to the largest events (Xapsos et al. 2000, doi:10.1109/23.903756).
-    "weibull": {"shape": Range(0.3, 1.1), "scale_energy": Range(1.0, 30.0, log=True)},
+    "weibull": {"shape": Range(0.2, 1.0), "scale_energy": Range(0.05, 20.0, log=True)},
+}
+#: Parameters of the forms where several stand side by side, as solar particle events have them: slopes from flat, as at
+#: an onset, where the fast come first, and bends at a few MeV and above (Tylka et al. 2005, doi:10.1086/429384; Mewaldt
+#: et al. 2012, doi:10.1007/s11214-012-9884-2; Weibull: Xapsos et al. 2000, doi:10.1109/23.903756). All forms then mean
+#: much the same spectra; with limits of its own, each form would mean others.
+MIXTURE_PARAMETERS: Mapping[str, Mapping[str, Range]] = {
+    "power-law": {"spectral_index": Range(1.5, 7.0)},
+    "rolling-power-law": {"spectral_index": Range(0.0, 4.5), "rollover_energy": Range(5.0, 300.0, log=True)},
+    "band": {
+        "spectral_index_low": Range(0.0, 3.0),
+        "spectral_index_high": Range(3.5, 8.0),
+        "rollover_energy": Range(3.0, 60.0, log=True),
+    },
+    "double-power-law": {
+        "spectral_index_low": Range(0.0, 3.0),
+        "spectral_index_high": Range(3.5, 8.0),
+        "break_energy": Range(5.0, 60.0, log=True),
+        "smoothness": Range(1.0, 4.0),
+    },
+    "weibull": {"shape": Range(0.3, 0.9), "scale_energy": Range(2.0, 30.0, log=True)},
 }

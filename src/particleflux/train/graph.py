@@ -45,30 +45,73 @@ def ensemble_graph(architecture: Architecture, tensors: Sequence[np.ndarray], of
     """
     graph = Graph()
     n_targets = architecture.n_targets
-    value = "features"
+    value = run_layers(graph, "features", tensors)
+    centre = _centre(graph, architecture, graph.slice(value, 0, N_CURVE), offset)
+    pooled = pool(graph, value, N_CURVE, n_targets, centre)
+    graph.add("Transpose", pooled, output="quantiles", perm=[1, 0, 2])
+
+    return graph.model("ensemble", {"features": [architecture.n_features]}, {"quantiles": [5, n_targets]})
+
+
+def run_layers(graph: Graph, value: str, tensors: Sequence[np.ndarray]) -> str:
+    """Add the layers; gives the name of the last one's output.
+
+    Parameters
+    ----------
+    graph : Graph
+        To add to.
+    value : str
+        Name of the input.
+    tensors : sequence of ndarray
+        Weights (member, in, out) and biases (member, 1, out), layer by layer.
+
+    Returns
+    -------
+    str
+        Name of the raw outputs (member, n, output).
+    """
     for layer in range(0, len(tensors), 2):
         value = graph.add("MatMul", value, graph.constant(tensors[layer]))
         value = graph.add("Add", value, graph.constant(tensors[layer + 1]))
         if layer < len(tensors) - 2:
             value = graph.add("Mul", value, graph.add("Sigmoid", value))
-    width = graph.add(
-        "Exp",
-        graph.add(
-            "Clip",
-            graph.slice(value, N_CURVE, N_CURVE + n_targets),
-            *(graph.constant(np.float32(limit)) for limit in LOG_WIDTH_RANGE),
-        ),
-    )
+    return value
+
+
+def pool(graph: Graph, value: str, first: int, n_targets: int, centre: str | None = None) -> str:
+    """Add quantiles of the members and their pool; see `pooled_quantiles`.
+
+    Parameters
+    ----------
+    graph : Graph
+        To add to.
+    value : str
+        Name of the raw outputs.
+    first : int
+        Where among them the log widths begin, which the numbers follow.
+    n_targets : int
+        Quantities that are predicted.
+    centre : str, optional
+        Name of what the numbers are departures from, (member, n, target); zero by default.
+
+    Returns
+    -------
+    str
+        Name of the pooled quantiles (5, n, target).
+    """
 
     def number(index: int) -> str:
-        start = N_CURVE + (1 + index) * n_targets
+        start = first + (1 + index) * n_targets
         return graph.slice(value, start, start + n_targets)
 
-    centre = _centre(graph, architecture, graph.slice(value, 0, N_CURVE), offset)
-    median = graph.add("Add", centre, graph.add("Mul", width, number(0)))
-    pooled = graph.add("ReduceMean", median, graph.constant(np.array([0], dtype=np.int64)), keepdims=1)
+    limits = (graph.constant(np.float32(limit)) for limit in LOG_WIDTH_RANGE)
+    width = graph.add("Exp", graph.add("Clip", graph.slice(value, first, first + n_targets), *limits))
+    median = graph.add("Mul", width, number(0))
+    if centre is not None:
+        median = graph.add("Add", centre, median)
+    axis = graph.integers(0)
+    pooled = graph.add("ReduceMean", median, axis, keepdims=1)
     departure = graph.add("Sub", median, pooled)
-    axis = graph.constant(np.array([0], dtype=np.int64))
     variance = graph.add("ReduceMean", graph.add("Mul", departure, departure), axis, keepdims=1)
 
     def step(index: int) -> str:
@@ -93,10 +136,7 @@ def ensemble_graph(architecture: Architecture, tensors: Sequence[np.ndarray], of
         scatter = graph.add("Mul", variance, graph.constant(np.float32(sigma**2)))
         size = graph.add("Sqrt", graph.add("Add", graph.add("Mul", distance, distance), scatter))
         parts.append(graph.add("Sub" if sigma < 0 else "Add", pooled, size))
-    stacked = graph.add("Concat", *parts, axis=0)
-    graph.add("Transpose", stacked, output="quantiles", perm=[1, 0, 2])
-
-    return graph.model("ensemble", {"features": [architecture.n_features]}, {"quantiles": [5, n_targets]})
+    return graph.add("Concat", *parts, axis=0)
 
 
 def _centre(graph: Graph, architecture: Architecture, curve: str, offset: float) -> str:

@@ -15,16 +15,15 @@ from particleflux.features import Scaler
 from particleflux.train.checkpoint import read_checkpoint, write_checkpoint
 from particleflux.train.dataset import Split
 from particleflux.train.network import (
-    Architecture,
+    Head,
     QuantileLoss,
     hidden_to_output,
     initial_weights,
     pooled_loss,
     pooled_quantiles,
-    split_outputs,
 )
-from particleflux.train.settings import TrainingSettings
-from particleflux.unfold.targets import PIVOT_ENERGY, QUANTILES
+from particleflux.train.settings import LoopSettings
+from particleflux.unfold.targets import QUANTILES
 
 _EVALUATE = 4096
 _WARM_UP = 200
@@ -35,9 +34,9 @@ class Run:
 
     Parameters
     ----------
-    settings : TrainingSettings
+    settings : LoopSettings
         Sizes, steps and seed.
-    architecture : Architecture
+    head : Head
         Of each network.
     scaler : Scaler
         Fitted to the split.
@@ -53,21 +52,18 @@ class Run:
 
     def __init__(
         self,
-        settings: TrainingSettings,
-        architecture: Architecture,
+        settings: LoopSettings,
+        head: Head,
         scaler: Scaler,
         split: Split,
         index: int,
         checkpoint: Path,
         identity: str,
     ) -> None:
-        self.settings, self.architecture, self.scaler, self.index = settings, architecture, scaler, index
+        self.settings, self.head, self.scaler, self.index = settings, head, scaler, index
         self.checkpoint, self.identity = checkpoint, identity
         self.features = torch.from_numpy(scaler.transform(split.features).astype(np.float32))
         self.targets = torch.from_numpy(split.targets)
-        # Typical log flux at the pivot: the node nearest to it.
-        pivot = int(np.argmin(np.abs(np.log(np.array(settings.nodes) / PIVOT_ENERGY))))
-        self.offset = float(split.targets[:, pivot].mean())
 
     def train(
         self, title: str, progress: Callable[[str, int, int], None] | None = None
@@ -99,7 +95,7 @@ class Run:
         settings = self.settings
         tensors = [
             tensor.requires_grad_()
-            for tensor in initial_weights(self.architecture, settings.members, 1000 * settings.seed + self.index)
+            for tensor in initial_weights(self.head, settings.members, 1000 * settings.seed + self.index)
         ]
         optimiser = torch.optim.AdamW(
             tensors, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-5, fused=True
@@ -136,7 +132,7 @@ class Run:
         shape = (settings.members if is_alone else 1, settings.batch)
         rows = torch.randint(0, len(self.features), shape, generator=generator)
         features = self.features[rows].expand(settings.members, -1, -1)
-        outputs = split_outputs(self.architecture, hidden_to_output(tensors, features), self.offset)
+        outputs = self.head.split(hidden_to_output(tensors, features))
         if is_alone:
             loss = QuantileLoss.apply(*outputs, self.targets[rows])
         else:
@@ -167,12 +163,12 @@ class Run:
         features = torch.from_numpy(self.scaler.transform(held_out.features).astype(np.float32))
         truth = torch.from_numpy(held_out.targets)
         total = 0.0
-        below = torch.zeros(len(QUANTILES), self.architecture.n_targets)
+        below = torch.zeros(len(QUANTILES), self.head.n_targets)
         with torch.no_grad():
             for start in range(0, len(features), _EVALUATE):
                 part, true = features[start : start + _EVALUATE], truth[start : start + _EVALUATE]
                 raw = hidden_to_output(tensors, part.expand(len(tensors[0]), -1, -1))
-                outputs = split_outputs(self.architecture, raw, self.offset)
+                outputs = self.head.split(raw)
                 total += len(part) * float(pooled_loss(*outputs, true))
                 below += (true[:, None] < pooled_quantiles(*outputs)).sum(dim=0)
         return {

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,32 @@ WIDTH_FLOOR = 0.01
 # The outer quantiles are seldom crossed: without a larger weight they would be learnt last.
 _WEIGHTS = [1.0 / (level * (1.0 - level)) ** 0.5 for level in QUANTILES]
 QUANTILE_WEIGHTS = tuple(weight * len(_WEIGHTS) / sum(_WEIGHTS) for weight in _WEIGHTS)
+
+
+Outputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class Head(Protocol):
+    """How the numbers that the layers give become quantiles of the targets."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths of all layers, inputs and outputs included."""
+        ...
+
+    @property
+    def n_targets(self) -> int:
+        """Quantities that are predicted."""
+        ...
+
+    @property
+    def first_root(self) -> int:
+        """Where, among the outputs, the roots of the steps between the quantiles begin."""
+        ...
+
+    def split(self, raw: torch.Tensor) -> Outputs:
+        """Give centre, log width and numbers; see `quantiles_of`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -62,13 +88,53 @@ class Architecture:
         """Widths of all layers, inputs and outputs included."""
         return (self.n_features, *self.hidden, self.n_outputs)
 
+    @property
+    def first_root(self) -> int:
+        """Where the roots of the steps between the quantiles begin."""
+        return N_CURVE + 2 * self.n_targets
 
-def initial_weights(architecture: Architecture, n_members: int, seed: int) -> list[torch.Tensor]:
+
+@dataclass(frozen=True)
+class CurveHead:
+    """Quantiles about a rolling power law of the network's own three numbers.
+
+    Attributes
+    ----------
+    architecture : Architecture
+        Sizes.
+    offset : float
+        Typical log flux at the pivot energy.
+    """
+
+    architecture: Architecture
+    offset: float
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths of all layers, inputs and outputs included."""
+        return self.architecture.sizes
+
+    @property
+    def n_targets(self) -> int:
+        """Quantities that are predicted."""
+        return self.architecture.n_targets
+
+    @property
+    def first_root(self) -> int:
+        """Where the roots of the steps between the quantiles begin."""
+        return self.architecture.first_root
+
+    def split(self, raw: torch.Tensor) -> Outputs:
+        """Give centre, log width and numbers; see `split_outputs`."""
+        return split_outputs(self.architecture, raw, self.offset)
+
+
+def initial_weights(head: Head | Architecture, n_members: int, seed: int) -> list[torch.Tensor]:
     """Draw the weights and biases of all members, each on its own.
 
     Parameters
     ----------
-    architecture : Architecture
+    head : Head or Architecture
         Sizes.
     n_members : int
         Networks.
@@ -82,14 +148,14 @@ def initial_weights(architecture: Architecture, n_members: int, seed: int) -> li
     """
     generator = torch.Generator().manual_seed(seed)
     tensors = []
-    sizes = architecture.sizes
+    sizes = head.sizes
     for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         gain = 0.1 if layer == len(sizes) - 2 else 1.0
         weight = torch.randn(n_members, n_in, n_out, generator=generator) * gain / n_in**0.5
         bias = torch.zeros(n_members, 1, n_out)
         if layer == len(sizes) - 2:
             # The four distances between neighbouring quantiles are squares: start them at a standard width of one.
-            bias[..., N_CURVE + 2 * architecture.n_targets :] = 1.0
+            bias[..., head.first_root :] = 1.0
         tensors += [weight, bias]
     return tensors
 
@@ -128,9 +194,7 @@ def curve_matrix(energies: tuple[float, ...]) -> np.ndarray:
     )
 
 
-def split_outputs(
-    architecture: Architecture, raw: torch.Tensor, offset: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def split_outputs(architecture: Architecture, raw: torch.Tensor, offset: float) -> Outputs:
     """Turn raw outputs into what the quantiles are made of.
 
     Parameters

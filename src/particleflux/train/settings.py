@@ -3,8 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+
+
+class LoopSettings(Protocol):
+    """What the training loop reads of the settings; see `TrainingSettings`."""
+
+    @property
+    def members(self) -> int:
+        """Networks an ensemble."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Steps in which every member learns alone."""
+        ...
+
+    @property
+    def tuning_steps(self) -> int:
+        """Steps in which the pooled quantiles are scored."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Samples each member sees in a step."""
+        ...
+
+    @property
+    def learning_rate(self) -> float:
+        """Highest rate while members learn alone."""
+        ...
+
+    @property
+    def tuning_rate(self) -> float:
+        """Highest rate while the pool is tuned."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of weights and batches."""
+        ...
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps between checkpoints."""
+        ...
 
 
 @dataclass(frozen=True)

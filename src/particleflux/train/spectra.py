@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import particleflux
@@ -27,9 +28,9 @@ from particleflux.simulate import Simulation
 from particleflux.train.dataset import describe_prior, simulate_splits, training_simulation
 from particleflux.train.graph import ensemble_graph
 from particleflux.train.loop import Run
-from particleflux.train.network import Architecture
+from particleflux.train.network import Architecture, CurveHead
 from particleflux.train.settings import TrainingSettings
-from particleflux.unfold.targets import KIND, QUANTILES, SHIPPED
+from particleflux.unfold.targets import KIND, PIVOT_ENERGY, QUANTILES, SHIPPED
 
 __all__ = ["TrainingSettings", "train_spectra"]
 
@@ -95,10 +96,13 @@ def train_spectra(
         architecture = Architecture(
             training[index].features.shape[1], settings.nodes, settings.thresholds, settings.hidden
         )
-        run = Run(settings, architecture, scaler, training[index], index, folder / f"{len(bins)}-bins.npz", identity)
+        # Typical log flux at the pivot: the node nearest to it.
+        pivot = int(np.argmin(np.abs(np.log(np.array(settings.nodes) / PIVOT_ENERGY))))
+        head = CurveHead(architecture, float(training[index].targets[:, pivot].mean()))
+        run = Run(settings, head, scaler, training[index], index, folder / f"{len(bins)}-bins.npz", identity)
         tensors, history = run.train(title, progress)
         file = f"{len(bins)}-bins.onnx"
-        model = ensemble_graph(architecture, [tensor.numpy() for tensor in tensors], run.offset)
+        model = ensemble_graph(architecture, [tensor.numpy() for tensor in tensors], head.offset)
         networks[file] = model.SerializeToString()
         ensembles.append(
             {

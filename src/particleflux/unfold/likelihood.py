@@ -4,7 +4,7 @@ r"""The likelihood of counts that all classical methods share.
 
 with the folded signal S, the expected background B, the relative errors of the response sigma and of the background,
 of which c_i y is common to all channels (the level of the cosmic rays) and the rest each channel's own. The channel's
-own errors are integrated over in closed form: given y, the mean is taken to follow a gamma distribution of the same mean
+own errors are integrated over in closed form: given y, the mean follows a gamma distribution of the same mean
 and variance, whose mixture of Poisson distributions is a negative binomial. Where all errors are zero it is the Poisson
 distribution itself.
 """
