@@ -125,6 +125,8 @@ class Instrument:
         Channels with spikes.
     ensemble : Ensemble
         How spectra are reconstructed.
+    response_errors : Mapping of str to float
+        Channel -> relative error of its response beyond that of the others; only channels that are known to be off.
     reads : Mapping of str to tuple of str
         Species -> channels from which its spectra are reconstructed by the methods that read all they can.
     tables : Mapping of str to str
@@ -148,6 +150,7 @@ class Instrument:
     implausible_rate: Mapping[str, float]
     noisy_channels: tuple[NoisyChannel, ...]
     ensemble: Ensemble
+    response_errors: Mapping[str, float]
     reads: Mapping[str, tuple[str, ...]]
     tables: Mapping[str, str]
     source: str

@@ -186,6 +186,7 @@ def _instrument(table: _Table, source: str, folder: Traversable) -> Instrument:
         implausible_rate=table.per_channel("implausible_rate", channels),
         noisy_channels=tuple(_noisy_channel(item, channels) for item in table.tables("noisy_channels")),
         ensemble=_ensemble(ensemble, channels),
+        response_errors=_response_errors(table.table("response_error", optional=True), channels),
         reads=_reads(table.table("reads", optional=True), channels),
         tables=tables,
         source=source,
@@ -277,6 +278,17 @@ def _ensemble(table: _Table, channels: tuple[str, ...]) -> Ensemble:
     ensemble = Ensemble(tuple(bins), table.number("threshold_sigma"))
     table.finish()
     return ensemble
+
+
+def _response_errors(table: _Table, channels: tuple[str, ...]) -> dict[str, float]:
+    values = table.numbers()
+    if unknown := [name for name in values if name not in channels]:
+        msg = f"{table.where}: unknown channels {unknown}, expected names among {list(channels)}; correct them"
+        raise DataError(msg)
+    if large := [name for name, value in values.items() if value > 1]:
+        msg = f"{table.where}: the errors of {large} exceed 1, expected relative errors; correct them"
+        raise DataError(msg)
+    return values
 
 
 def _reads(table: _Table, channels: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

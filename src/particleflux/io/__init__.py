@@ -3,6 +3,7 @@
 from particleflux.io.counts import open_counts
 from particleflux.io.dst import open_dst
 from particleflux.io.goes import open_goes_hourly
+from particleflux.io.goes_epead import open_goes_epead
 from particleflux.io.goes_ncei import open_goes_ncei
 from particleflux.io.kp import open_kp
 from particleflux.io.omni import open_omni
@@ -15,6 +16,7 @@ __all__ = [
     "open_counts",
     "open_dpd",
     "open_dst",
+    "open_goes_epead",
     "open_goes_hourly",
     "open_goes_ncei",
     "open_kp",

@@ -25,10 +25,12 @@ HELD_OUT_FAMILIES = ("weibull",)
 # What an observation is drawn from: signals from far below the background to 1e5 times it, accumulations of a minute to
 # a day, and errors from none to so large that a channel says little.
 _SIGNAL = Range(1e-3, 1e5, log=True)
-_LEVEL = Range(0.5, 1.5, log=True)
+_LEVEL = Range(0.5, 1.5, log=True, zero=0.03)
 _BACKGROUND_ERROR = Range(0.003, 0.3, log=True, zero=0.05)
 _COMMON_SHARE = Range(0.0, 1.0)
 _RESPONSE_ERROR = Range(0.01, 0.2, log=True, zero=0.1)
+# Some channels have a response that is known to be worse than the others'.
+_ODD_ERROR, _ODD_SHARE = Range(0.2, 0.6), 0.06
 # Below this a flux counts as none: its logarithm stays finite.
 _TINY = 1e-300
 
@@ -162,7 +164,7 @@ class Mixture:
     common_share : Range
         Share of the background's variance that is common to the channels; each channel has from none to all of it.
     response_error : Range
-        Relative error of the response per channel.
+        Relative error of the response, that of every channel but a few, which are worse.
     """
 
     populations: tuple[Population, ...]
@@ -251,15 +253,17 @@ class Mixture:
         share = self.common_share.draw(rng, n)[:, None] * rng.beta(2.0, 0.7, size=shape)
         common = error * np.sqrt(share)
         own = np.sqrt(error**2 - common**2)
-        sigma = self.response_error.draw(rng, n)
+        sigma = np.repeat(self.response_error.draw(rng, n)[:, None], n_channels, axis=1)
+        odd = rng.uniform(size=shape) < _ODD_SHARE * (self.response_error.high > 0)
+        sigma[odd] = np.hypot(sigma[odd], _ODD_ERROR.draw(rng, int(odd.sum())))
         drift = 1.0 + common * rng.standard_normal((n, 1)) + own * rng.standard_normal(shape)
-        gain = 1.0 + sigma[:, None] * rng.standard_normal(shape)
+        gain = 1.0 + sigma * rng.standard_normal(shape)
         mean = signal.sum(axis=1) * np.maximum(gain, 0.0) + background * np.maximum(drift, 0.05)
         # A Poisson generator counts in 64-bit integers; beyond 1e15 its noise is nothing to the numbers' own rounding.
         counts = rng.poisson(np.minimum(mean, 1e15)).astype(float)
         return MixtureDraw(
             family, log_flux, log_integral, log_signal, signal, exposure, counts, background, error, common,
-            np.broadcast_to(sigma[:, None], shape),
+            sigma,
         )  # fmt: skip
 
     def describe(self) -> dict[str, Any]:

@@ -86,7 +86,7 @@ PARAMETERS: Mapping[str, Mapping[str, Range]] = {
 #: much the same spectra; with limits of its own, each form would mean others.
 MIXTURE_PARAMETERS: Mapping[str, Mapping[str, Range]] = {
     "power-law": {"spectral_index": Range(1.5, 7.0)},
-    "rolling-power-law": {"spectral_index": Range(0.0, 4.5), "rollover_energy": Range(5.0, 300.0, log=True)},
+    "rolling-power-law": {"spectral_index": Range(0.0, 4.5), "rollover_energy": Range(7.0, 300.0, log=True)},
     "band": {
         "spectral_index_low": Range(0.0, 3.0),
         "spectral_index_high": Range(3.5, 8.0),
@@ -98,5 +98,5 @@ MIXTURE_PARAMETERS: Mapping[str, Mapping[str, Range]] = {
         "break_energy": Range(5.0, 60.0, log=True),
         "smoothness": Range(1.0, 4.0),
     },
-    "weibull": {"shape": Range(0.3, 0.9), "scale_energy": Range(2.0, 30.0, log=True)},
+    "weibull": {"shape": Range(0.3, 0.9), "scale_energy": Range(3.0, 30.0, log=True)},
 }

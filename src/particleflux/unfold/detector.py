@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ class Detector:
         Of the channels to read, to one species.
     response_error : float
         Relative standard error of the response, each channel its own.
+    channel_errors : mapping of str to float
+        What single channels have beyond it, in quadrature.
     configurations : tuple of int or None
         Configurations of the instrument that the response holds for; None for any.
     noisy : tuple of str
@@ -39,6 +41,7 @@ class Detector:
 
     response: Response
     response_error: float = 0.05
+    channel_errors: Mapping[str, float] = field(default_factory=dict)
     configurations: tuple[int, ...] | None = None
     noisy: tuple[str, ...] = ()
     monitors: tuple[str, ...] = ()
@@ -82,6 +85,7 @@ class Detector:
         return cls(
             response.select(list(channels) if channels is not None else list(instrument.reads[species])),
             response_error,
+            instrument.response_errors,
             (number,),
             tuple(item.channel for item in instrument.noisy_channels),
             instrument.monitors,
@@ -140,6 +144,7 @@ class Detector:
             self.channels,
             configurations=self.configurations,
             response_error=self.response_error,
+            channel_errors=self.channel_errors,
             noisy=self.noisy,
             monitors=self.monitors,
             least=least,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from particleflux.unfold.labels import DEFAULT_ENERGIES
 from particleflux.unfold.limits import FormLimits
 from particleflux.unfold.measurement import check_origin, flag_detection, measure
 from particleflux.unfold.networks import Networks
+from particleflux.unfold.processors import n_processors
 from particleflux.unfold.targets import (
     KIND,
     MAX_RESPONSE_ERROR,
@@ -224,7 +224,7 @@ class EnsembleUnfolder:
         ]
         # Networks this small gain nothing from threads of their own: whole chunks run side by side.
         done = 0
-        with ThreadPoolExecutor(_n_processors()) as pool:
+        with ThreadPoolExecutor(n_processors()) as pool:
             for n_filled in pool.map(lambda task: fill(*task), tasks):
                 done += n_filled
                 if progress is not None:
@@ -297,13 +297,6 @@ class EnsembleUnfolder:
                 values = other[:, index, column - len(PARAMETERS)]
                 result[f"{name}{suffix}"] = ("time", values, attributes(f"{name}{suffix}"))
         return result
-
-
-def _n_processors() -> int:
-    """Count the processors this process may use, which on a shared machine are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:

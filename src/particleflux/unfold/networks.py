@@ -81,7 +81,7 @@ class Networks:
         if wrong:
             msg = f"model {artefact.name!r}: its card misstates {wrong}; train or install the model again"
             raise ArtefactError(msg)
-        sessions = tuple(_start(name, content) for name, content in zip(files, contents, strict=True))
+        sessions = tuple(start_session(name, content) for name, content in zip(files, contents, strict=True))
         n_targets = len(nodes) + len(thresholds) + len(PARAMETERS)
         for index, (name, session, scaler) in enumerate(zip(files, sessions, scalers, strict=True)):
             n_features = len(feature_names(rule, index))
@@ -122,7 +122,26 @@ class Networks:
         return quantiles, log_scale, self.scalers[index].is_outside(scaled)
 
 
-def _start(name: str, content: bytes) -> Any:
+def start_session(name: str, content: bytes) -> Any:
+    """Make a network ready to run, on one thread: networks this small gain nothing from threads of their own.
+
+    Parameters
+    ----------
+    name : str
+        For the message.
+    content : bytes
+        ONNX.
+
+    Returns
+    -------
+    InferenceSession
+        Of onnxruntime.
+
+    Raises
+    ------
+    ArtefactError
+        If it cannot be run.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1

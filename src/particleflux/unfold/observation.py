@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,7 @@ def observe(
     *,
     configurations: Collection[int] | None,
     response_error: float,
+    channel_errors: Mapping[str, float] | None = None,
     noisy: Collection[str] = (),
     monitors: Collection[str] = (),
     least: int = LEAST_CHANNELS,
@@ -111,6 +112,8 @@ def observe(
         Configurations of the instrument that the method knows the response of; None for any.
     response_error : float
         Relative standard error of the response, each channel its own.
+    channel_errors : mapping of str to float, optional
+        What single channels have beyond it, in quadrature.
     noisy : collection of str
         Channels to leave out of samples flagged SPIKE.
     monitors : collection of str
@@ -188,8 +191,9 @@ def observe(
     np.divide(common, rate, out=shared, where=positive)
     sigma = np.sqrt(level + (error * level) ** 2)
     quality[(is_read & (number < level - _DEAD_SIGMA * sigma)).any(axis=1)] |= int(Quality.SATURATED)
+    sigma_response = np.hypot(response_error, [(channel_errors or {}).get(name, 0.0) for name in channels])
     observation = Observation(
-        number, level, error, np.minimum(shared, error), np.full(shape, response_error), is_read, seconds
+        number, level, error, np.minimum(shared, error), np.broadcast_to(sigma_response, shape), is_read, seconds
     )
     seen = (observation.significance > DETECTION_SIGMA).any(axis=1)
     quality[((quality & int(UNUSABLE)) == 0) & ~seen] |= int(Quality.BELOW_DETECTION)
