@@ -73,7 +73,8 @@ def goes(folder: Path, work: Path) -> tuple[list[str], dict[str, Any]]:
         "low channels then count protons that come through the walls, which NOAA removes and these files leave in. The",
         "calibration of Sandberg et al. (2014) was made for uncorrected fluxes: what comes through the walls is in it,",
         "at energies below the nominal ones, so that the integral of a soft spectrum is smaller. It is the default for",
-        "that reason, not for this event. The two differ by far more than the counting error in the intervals.",
+        "that reason; the energies are those its authors publish with their data. The two differ by far more than the",
+        "counting error in the intervals.",
     ]
     return lines, data
 

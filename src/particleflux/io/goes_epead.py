@@ -28,6 +28,9 @@ CHANNELS = {
 _NOMINAL_ENERGY = (6.5, 11.6, 30.6, 63.1, 165.0, 433.0)
 _SANDBERG = ((5.0, 7.9), (9.4, 15.9), (16.7, 23.2), (32.5, 56.4), (89.8, 114.0), (120.0, 186.0))
 
+# Effective energies of GOES-11 to 13 from the same calibration, as its authors publish them with their data.
+_SANDBERG_ENERGY = (6.643, 12.61, 20.55, 46.62, 103.7, 154.6)
+
 _NAMES = re.compile(r"g\d\d_epead_p27w_32s_\d{8}_\d{8}\.csv", re.IGNORECASE)
 _WHAT = "EPEAD protons such as g15_epead_p27w_32s_20120307_20120307.csv"
 _ADVICE = "give the file as NOAA publishes it"
@@ -72,8 +75,8 @@ def open_goes_epead(
     Dataset, dims (time, energy)
         `flux` and `flux_std` (cm-2 s-1 sr-1 MeV-1; the error is that of counting, of at least one count), `exposure`
         (s) and `quality` (time, MISSING where a channel holds fill or a quality flag of NOAA's; that channel is NaN);
-        coordinates `energy` (geometric centre, or NOAA's), `energy_lower`, `energy_upper` (MeV), `channel`;
-        attributes `satellite`, `instrument`, `species`, `energies`.
+        coordinates `energy` (effective energy of the calibration, or NOAA's), `energy_lower`, `energy_upper` (MeV),
+        `channel`; attributes `satellite`, `instrument`, `species`, `energies`.
 
     Raises
     ------
@@ -90,6 +93,8 @@ def open_goes_epead(
     ----------
     Sandberg, I., Jiggens, P., Heynderickx, D., Daglis, I. A., Cross calibration of NOAA GOES solar proton detectors
     using corrected NASA IMP-8/GME data, Geophys. Res. Lett. 41, 2014, https://doi.org/10.1002/2014GL060469.
+    Heynderickx, D., Sandberg, I., Jiggens, P., et al., SEPEM Reference Data Set, version 3.0, European Space Agency,
+    2024: its description lists the effective energies of that calibration, those of GOES-11 to 13 for EPEAD.
     Rodriguez, J. V., et al., Validation of the effect of cross-calibrated GOES solar proton effective energies on
     derived integral fluxes by comparison with STEREO observations, Space Weather 15, 2017,
     https://doi.org/10.1002/2016SW001533.
@@ -115,7 +120,7 @@ def open_goes_epead(
         msg = f"no sample in the range {span} asked for; give other files or other start and stop"
         raise MissingDataError(msg)
     edges = np.array(_SANDBERG if energies == "sandberg2014" else list(CHANNELS.values()))
-    centres = np.sqrt(edges[:, 0] * edges[:, 1]) if energies == "sandberg2014" else np.array(_NOMINAL_ENERGY)
+    centres = np.array(_SANDBERG_ENERGY if energies == "sandberg2014" else _NOMINAL_ENERGY)
     joined = joined.assign_coords(
         energy=("energy", centres, attributes("energy")),
         energy_lower=("energy", edges[:, 0], attributes("energy_lower")),
