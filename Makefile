@@ -6,7 +6,7 @@ OUT ?= out
 STAMPS := $(VENV)/.stamps
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow check format bench history correlate train-spectra train-forecast clean
+.PHONY: help demo test test-slow check format bench history correlate train-spectra train-npe train-forecast clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -84,6 +84,12 @@ train-spectra: $(STAMPS)/test ## train the networks that reconstruct spectra
 	$(BIN)/particleflux train spectra -o runs/radem-protons --commit $$(git describe --always --abbrev=40 --dirty)
 	rm -rf src/particleflux/models/radem-protons
 	cp -r runs/radem-protons src/particleflux/models/radem-protons
+
+train-npe: $(STAMPS)/test ## train the networks of npe, for protons and for electrons with protons
+	set -e; commit=$$(git describe --always --abbrev=40 --dirty); for species in proton electron; do \
+	$(BIN)/particleflux train npe -o runs/radem-$${species}s-npe --species $$species --commit $$commit; done
+	for species in proton electron; do rm -rf src/particleflux/models/radem-$${species}s-npe; \
+	cp -r runs/radem-$${species}s-npe src/particleflux/models/ || exit 1; done
 
 train-forecast: $(STAMPS)/test history ## train the networks that forecast, on daily and on hourly inputs
 	set -e; commit=$$(git describe --always --abbrev=40 --dirty); for inputs in daily hourly; do \

@@ -93,6 +93,25 @@ class Ensemble:
     threshold_sigma: float
 
 
+@dataclass(frozen=True)
+class BowTieAnalysis:
+    """What a bow-tie analysis of an instrument is made of.
+
+    Attributes
+    ----------
+    combinations : tuple of tuple of str
+        Single channels, and pairs of channels of which the second is subtracted from the first.
+    highest_energy : float, MeV
+        Above it particles come through the walls and no channel tells their energy.
+    penetrating : str or None
+        A channel that counts such particles and almost nothing else.
+    """
+
+    combinations: tuple[tuple[str, ...], ...]
+    highest_energy: float = np.inf
+    penetrating: str | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Instrument:
     """A particle counter as its TOML file describes it; `load_instrument` makes one.
@@ -129,6 +148,8 @@ class Instrument:
         Channel -> relative error of its response beyond that of the others; only channels that are known to be off.
     reads : Mapping of str to tuple of str
         Species -> channels from which its spectra are reconstructed by the methods that read all they can.
+    bow_tie : Mapping of str to BowTieAnalysis
+        Species -> how its spectra are found by a bow-tie analysis; absent where the file says nothing of it.
     tables : Mapping of str to str
         File name (without suffix) of a response table -> channel.
     source : str
@@ -152,6 +173,7 @@ class Instrument:
     ensemble: Ensemble
     response_errors: Mapping[str, float]
     reads: Mapping[str, tuple[str, ...]]
+    bow_tie: Mapping[str, BowTieAnalysis]
     tables: Mapping[str, str]
     source: str
     folder: Traversable

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from particleflux.errors import DataError, MissingDataError
-from particleflux.instruments.description import Configuration, Ensemble, Exclusion, Instrument, NoisyChannel
+from particleflux.instruments.description import (
+    BowTieAnalysis,
+    Configuration,
+    Ensemble,
+    Exclusion,
+    Instrument,
+    NoisyChannel,
+)
 from particleflux.response import SPECIES
 
 _NEVER = np.datetime64("NaT", "ns")
@@ -188,6 +195,7 @@ def _instrument(table: _Table, source: str, folder: Traversable) -> Instrument:
         ensemble=_ensemble(ensemble, channels),
         response_errors=_response_errors(table.table("response_error", optional=True), channels),
         reads=_reads(table.table("reads", optional=True), channels),
+        bow_tie=_bow_ties(table.table("bow_tie", optional=True), channels),
         tables=tables,
         source=source,
         folder=folder,
@@ -295,6 +303,33 @@ def _reads(table: _Table, channels: tuple[str, ...]) -> dict[str, tuple[str, ...
     values = {name: table.texts(name, channels) for name in SPECIES if name in table}
     table.finish()
     return {name: values.get(name, channels) for name in SPECIES}
+
+
+def _bow_ties(table: _Table, channels: tuple[str, ...]) -> dict[str, BowTieAnalysis]:
+    values = {name: _bow_tie(table.table(name), channels) for name in SPECIES if name in table}
+    table.finish()
+    return values
+
+
+def _bow_tie(table: _Table, channels: tuple[str, ...]) -> BowTieAnalysis:
+    sets = table.take("combinations", list)
+    combinations = []
+    for number, names in enumerate(sets, 1):
+        found = _Table({"combinations": names}, f"{table.where} {number}").texts("combinations", channels)
+        if len(found) > 2:
+            msg = f"{table.where}: {list(found)}, expected a channel, or two of which the second is subtracted; cut it"
+            raise DataError(msg)
+        combinations.append(found)
+    if not combinations or len(set(combinations)) != len(combinations):
+        msg = f"{table.where}: 'combinations' is {sets!r}, expected at least one and none twice; correct it"
+        raise DataError(msg)
+    highest = table.number("highest_energy") if "highest_energy" in table else np.inf
+    penetrating = table.take("penetrating", str) if "penetrating" in table else None
+    if penetrating is not None and penetrating not in channels:
+        msg = f"{table.where}: unknown channel {penetrating!r}, expected one of {list(channels)}; correct it"
+        raise DataError(msg)
+    table.finish()
+    return BowTieAnalysis(tuple(combinations), highest, penetrating)
 
 
 def _check_window(table: _Table, start: np.datetime64, stop: np.datetime64) -> None:

@@ -165,6 +165,8 @@ class Mixture:
         Share of the background's variance that is common to the channels; each channel has from none to all of it.
     response_error : Range
         Relative error of the response, that of every channel but a few, which are worse.
+    channel_errors : mapping of str to float
+        What single channels are known to have beyond it: in half of the samples.
     """
 
     populations: tuple[Population, ...]
@@ -176,6 +178,7 @@ class Mixture:
     background_error_scatter: float = 0.6
     common_share: Range = _COMMON_SHARE
     response_error: Range = _RESPONSE_ERROR
+    channel_errors: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse populations whose channels differ."""
@@ -256,6 +259,8 @@ class Mixture:
         sigma = np.repeat(self.response_error.draw(rng, n)[:, None], n_channels, axis=1)
         odd = rng.uniform(size=shape) < _ODD_SHARE * (self.response_error.high > 0)
         sigma[odd] = np.hypot(sigma[odd], _ODD_ERROR.draw(rng, int(odd.sum())))
+        known = np.array([self.channel_errors.get(name, 0.0) for name in self.channels])
+        sigma = np.hypot(sigma, known * (rng.uniform(size=(n, 1)) < 0.5)) if known.any() else sigma
         drift = 1.0 + common * rng.standard_normal((n, 1)) + own * rng.standard_normal(shape)
         gain = 1.0 + sigma * rng.standard_normal(shape)
         mean = signal.sum(axis=1) * np.maximum(gain, 0.0) + background * np.maximum(drift, 0.05)
@@ -297,5 +302,6 @@ class Mixture:
             "background_rate": {name: self.background_rate[name] for name in self.channels},
             "background_scatter": self.background_scatter,
             "background_error_scatter": self.background_error_scatter,
+            "channel_errors": dict(self.channel_errors),
             **own,
         }

@@ -100,3 +100,16 @@ MIXTURE_PARAMETERS: Mapping[str, Mapping[str, Range]] = {
     },
     "weibull": {"shape": Range(0.3, 0.9), "scale_energy": Range(3.0, 30.0, log=True)},
 }
+#: The same for electrons of 0.3 to 10 MeV in solar particle events. Power laws alone would tie what no channel sees,
+#: above 2 MeV, to what is seen below: STEREO-A's spectra of May 2024 have indices of 1.2 to 2.1 below 2 MeV and of 2.6
+#: to 4.5 above.
+ELECTRON_PARAMETERS: Mapping[str, Mapping[str, Range]] = {
+    "power-law": {"spectral_index": Range(1.0, 7.0)},
+    "rolling-power-law": {"spectral_index": Range(0.0, 4.0), "rollover_energy": Range(0.5, 20.0, log=True)},
+    "double-power-law": {
+        "spectral_index_low": Range(0.0, 2.5),
+        "spectral_index_high": Range(2.6, 8.0),
+        "break_energy": Range(0.7, 10.0, log=True),
+        "smoothness": Range(1.0, 4.0),
+    },
+}

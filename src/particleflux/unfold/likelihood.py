@@ -91,7 +91,8 @@ def expectation(signal: Array, observation: Observation, level: npt.ArrayLike = 
     # A level cannot turn the background off, however wide its error.
     drifted = background * np.maximum(shift, 0.05)
     variance = (observation.response_error[extra] * signal) ** 2 + (observation.background_own[extra] * background) ** 2
-    return signal + drifted, np.broadcast_to(variance, drifted.shape)
+    mean = signal + drifted
+    return mean, np.broadcast_to(variance, mean.shape)
 
 
 def log_likelihood(signal: Array, observation: Observation) -> Array:

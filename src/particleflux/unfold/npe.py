@@ -23,6 +23,7 @@ from particleflux.unfold.measurement import check_origin
 from particleflux.unfold.npe_fit import discrepancy
 from particleflux.unfold.npe_inputs import npe_features
 from particleflux.unfold.npe_networks import NpeNetworks, PopulationTargets
+from particleflux.unfold.npe_prediction import NpePrediction
 from particleflux.unfold.npe_targets import NPE_SHIPPED
 from particleflux.unfold.observation import Observation, observe
 from particleflux.unfold.processors import n_processors
@@ -32,8 +33,10 @@ Array = npt.NDArray[np.float64]
 
 #: MeV; where the flux of electrons is given unless asked otherwise.
 ELECTRON_ENERGIES = tuple(float(round(energy, 3)) for energy in np.geomspace(0.3, 10.0, 16))
-#: An upper limit, and no measurement, is what has a 95 % interval wider than this factor at every energy.
-LIMIT_FACTOR = 100.0
+#: Of particles beside others, what has a 95 % interval wider than this factor is no measurement but an upper limit.
+LIMIT_FACTOR = 10.0**1.5
+#: A sample that the particles known to the networks explain worse than this is no basis for telling them apart.
+LEAST_FIT = 0.01
 # Rows per call of a network: its layers then stay in the processor's cache.
 _CHUNK = 1024
 
@@ -162,7 +165,10 @@ class NpeUnfolder:
         Dataset
             `flux` and `integral_flux` as medians with 68 % and 95 % intervals; `fit_probability` (time), the share of
             simulated samples like this one that fit worse; `quality` (time); `flux_sample` where draws were asked for.
-            Samples that cannot be read are NaN and flagged NOT_PROCESSED.
+            Samples that cannot be read are NaN and flagged NOT_PROCESSED. Of electrons, whose channels count protons as
+            well, an energy with a 95 % interval of more than 1.5 decades has its upper bounds alone (median NaN, lower
+            bounds 0); BELOW_DETECTION where that holds for all; and nothing where protons and electrons together do not
+            explain the counts (`fit_probability` below 0.01; EXTRAPOLATED, NOT_PROCESSED).
 
         Raises
         ------
@@ -186,56 +192,27 @@ class NpeUnfolder:
             noisy=networks.noisy,
             monitors=networks.monitors,
         )
-        n, n_levels = len(quality), len(QUANTILES)
-        flux = np.full((n, n_levels, len(self.energies)), np.nan)
-        integral = np.full((n, n_levels, len(wanted.thresholds)), np.nan)
-        probability = np.full(n, np.nan)
-        samples = np.full((n, self.samples, len(self.energies)), np.nan) if self.samples else None
-        # Splines are linear in what they pass through: one matrix interpolates all samples.
-        spline = CubicSpline(np.log(wanted.nodes), np.eye(len(wanted.nodes)))(np.log(self.energies)).T
-
-        def fill(rows: npt.NDArray[np.intp]) -> int:
-            part = observation[rows]
-            scaled, log_scale, outside, quantiles = self._predict(part)
-            unit = (log_scale - np.log(part.exposure))[:, None, None]
-            # Far outside what the networks were trained on, numbers may exceed any flux: no answer, not infinity.
-            with np.errstate(over="ignore", invalid="ignore"):
-                # Neighbouring quantiles of interpolated curves could cross by rounding; they are ordered by definition.
-                flux[rows] = np.exp(np.maximum.accumulate(quantiles[..., wanted.flux] @ spline, axis=1) + unit)
-                integral[rows] = np.exp(quantiles[..., wanted.integral] + unit)
-                signal = np.exp(quantiles[:, n_levels // 2, -len(networks.channels) :] + log_scale[:, None])
-                probability[rows] = self._judge(part, signal, scaled)
-                if samples is not None:
-                    samples[rows] = np.exp(self._draw(scaled, quantiles, wanted) @ spline + unit)
-            quality[rows[outside]] |= int(Quality.EXTRAPOLATED)
-            lost = ~(np.isfinite(flux[rows]).all(axis=(1, 2)) & np.isfinite(integral[rows]).all(axis=(1, 2)))
-            flux[rows[lost]] = integral[rows[lost]] = np.nan
-            quality[rows[lost]] |= int(Quality.EXTRAPOLATED | Quality.NOT_PROCESSED)
-            return len(rows)
-
         usable = np.flatnonzero((quality & int(UNUSABLE)) == 0)
-        chunks = [usable[start : start + _CHUNK] for start in range(0, len(usable), _CHUNK)]
-        done = 0
-        # Networks this small gain nothing from threads of their own: whole chunks run side by side.
-        with ThreadPoolExecutor(n_processors()) as pool:
-            for n_filled in pool.map(fill, chunks):
-                done += n_filled
-                if progress is not None:
-                    progress(done, len(usable))
+        found = self.predict(observation, rows=usable, progress=progress)
+        flux = found.flux
+        quality[found.is_outside] |= int(Quality.EXTRAPOLATED)
+        quality[usable[np.isnan(flux[usable, 0, 0])]] |= int(Quality.EXTRAPOLATED | Quality.NOT_PROCESSED)
         if self.species != networks.populations[0].species:
-            # Another species may be what stands above the background.
-            with np.errstate(invalid="ignore"):
-                is_limit = (flux[:, -1] > LIMIT_FACTOR * flux[:, 0]).all(axis=1)
-            quality[is_limit] |= int(Quality.BELOW_DETECTION)
+            is_limit = _refuse_medians(flux)
+            _refuse_medians(found.integral)
+            quality[is_limit.all(axis=1)] |= int(Quality.BELOW_DETECTION)
+            misfit = found.fit_probability < LEAST_FIT
+            flux[misfit] = np.nan
+            quality[misfit] |= int(Quality.EXTRAPOLATED | Quality.NOT_PROCESSED)
         return label_spectra(
             counts,
             quality,
             self.energies,
             flux,
             wanted.thresholds,
-            integral,
-            fit_probability=probability,
-            samples=samples,
+            found.integral,
+            fit_probability=found.fit_probability,
+            samples=found.samples if self.samples else None,
             method="npe",
             model=self.artefact.name,
             model_sha256=self.artefact.digest,
@@ -244,6 +221,68 @@ class NpeUnfolder:
             response_error=self.response_error,
         )
 
+    def predict(
+        self,
+        observation: Observation,
+        *,
+        rows: npt.NDArray[np.intp] | None = None,
+        seed: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> NpePrediction:
+        """Answer observations whose errors are known sample by sample, as simulated ones are.
+
+        Parameters
+        ----------
+        observation : Observation
+            n samples of the model's `channels`, in their order.
+        rows : ndarray of int, optional
+            Samples to answer; by default all.
+        seed : int, optional
+            Of the draws; by default the field `seed`.
+        progress : callable, optional
+            Called with the samples done and the samples in all.
+
+        Returns
+        -------
+        NpePrediction
+            Of the n samples; NaN where not asked for, or where no finite number came out.
+        """
+        networks = self._networks
+        wanted = networks.population(self.species)
+        rows = np.arange(len(observation)) if rows is None else rows
+        found = NpePrediction.empty(len(observation), len(self.energies), len(wanted.thresholds), self.samples)
+        flux, integral, samples = found.flux, found.integral, found.samples
+        # Splines are linear in what they pass through: one matrix interpolates all samples.
+        spline = CubicSpline(np.log(wanted.nodes), np.eye(len(wanted.nodes)))(np.log(self.energies)).T
+
+        def fill(rows: npt.NDArray[np.intp]) -> int:
+            part = observation[rows]
+            scaled, log_scale, found.is_outside[rows], quantiles = self._run(part)
+            unit = (log_scale - np.log(part.exposure))[:, None, None]
+            # Far outside what the networks were trained on, numbers may exceed any flux: no answer, not infinity.
+            with np.errstate(over="ignore", invalid="ignore"):
+                # Neighbouring quantiles of interpolated curves could cross by rounding; they are ordered by definition.
+                flux[rows] = np.exp(np.maximum.accumulate(quantiles[..., wanted.flux] @ spline, axis=1) + unit)
+                integral[rows] = np.exp(quantiles[..., wanted.integral] + unit)
+                signal = np.exp(quantiles[:, len(QUANTILES) // 2, -len(networks.channels) :] + log_scale[:, None])
+                found.fit_probability[rows] = self._judge(part, signal, scaled)
+                if self.samples:
+                    draws = self._draw(scaled, quantiles, wanted, self.seed if seed is None else seed)
+                    samples[rows] = np.exp(draws @ spline + unit)
+            lost = ~(np.isfinite(flux[rows]).all(axis=(1, 2)) & np.isfinite(integral[rows]).all(axis=(1, 2)))
+            flux[rows[lost]] = integral[rows[lost]] = np.nan
+            return len(rows)
+
+        chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+        done = 0
+        # Networks this small gain nothing from threads of their own: whole chunks run side by side.
+        with ThreadPoolExecutor(n_processors()) as pool:
+            for n_filled in pool.map(fill, chunks):
+                done += n_filled
+                if progress is not None:
+                    progress(done, len(rows))
+        return found
+
     def _check_origin(self, counts: xr.Dataset) -> None:
         """Refuse counts of another instrument, or known to be of particles that the networks do not know."""
         species = counts.attrs.get("species")
@@ -251,7 +290,7 @@ class NpeUnfolder:
         expected = species if species in known else self.species
         check_origin(counts, self.artefact.card["instrument"], expected, self.artefact.name)
 
-    def _predict(self, observation: Observation) -> tuple[npt.NDArray[np.float32], Array, npt.NDArray[np.bool_], Array]:
+    def _run(self, observation: Observation) -> tuple[npt.NDArray[np.float32], Array, npt.NDArray[np.bool_], Array]:
         """Give scaled features, log scale, whether they lie outside what was trained, and quantiles."""
         features, log_scale = npe_features(observation)
         scaled = self._networks.scaler.transform(features)
@@ -266,10 +305,20 @@ class NpeUnfolder:
         n_left_out = (~observation.is_read).sum(axis=1)
         return self._networks.fit.probability(discrepancy(observation, signal), log_total, n_left_out)
 
-    def _draw(self, scaled: npt.NDArray[np.float32], quantiles: Array, wanted: PopulationTargets) -> Array:
+    def _draw(self, scaled: npt.NDArray[np.float32], quantiles: Array, wanted: PopulationTargets, seed: int) -> Array:
         """Draw log flux at the nodes, shape (n, sample, node)."""
-        scores = draw_scores(self._networks.loadings(scaled)[:, wanted.scores], self.samples, self.seed)
+        scores = draw_scores(self._networks.loadings(scaled)[:, wanted.scores], self.samples, seed)
         return from_scores(quantiles[..., wanted.flux], scores)
+
+
+def _refuse_medians(quantiles: Array) -> npt.NDArray[np.bool_]:
+    """Keep the upper bounds alone where an interval is too wide for a measurement; tell where, shape (n, energy)."""
+    with np.errstate(invalid="ignore"):
+        is_limit = quantiles[:, -1] > LIMIT_FACTOR * quantiles[:, 0]
+    middle = quantiles.shape[1] // 2
+    quantiles[:, :middle][np.repeat(is_limit[:, None], middle, axis=1)] = 0.0
+    quantiles[:, middle][is_limit] = np.nan
+    return np.asarray(is_limit)
 
 
 def describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from particleflux.instruments import Instrument
 from particleflux.response import Response
-from particleflux.simulate import Mixture, MixtureDraw, Population
+from particleflux.simulate import ELECTRON_PARAMETERS, Mixture, MixtureDraw, Population
 from particleflux.train.npe.settings import NpeSettings
 from particleflux.unfold.npe_inputs import npe_features
 from particleflux.unfold.observation import LEAST_CHANNELS, Observation
@@ -65,7 +65,11 @@ def training_mixture(instrument: Instrument, populations: Sequence[Population]) 
         Of these channels.
     """
     channels = populations[0].response.channels
-    return Mixture(tuple(populations), {name: instrument.quiet_rate[name] for name in channels})
+    return Mixture(
+        tuple(populations),
+        {name: instrument.quiet_rate[name] for name in channels},
+        channel_errors={name: error for name, error in instrument.response_errors.items() if name in channels},
+    )
 
 
 def default_populations(
@@ -90,13 +94,16 @@ def default_populations(
     channels = list(instrument.reads[species])
     number = instrument.configurations[0].number
     names = ("proton",) if species == "proton" else ("proton", "electron")
-    references = {"proton": instrument.reads["proton"][0], "electron": electron_reference(instrument)}
-    return tuple(
-        Population(
-            ((responses or {}).get(name) or instrument.response(name, number)).select(channels), references[name]
-        )
-        for name in names
-    )
+    populations = []
+    for name in names:
+        response = ((responses or {}).get(name) or instrument.response(name, number)).select(channels)
+        if name == "proton":
+            populations.append(Population(response, instrument.reads["proton"][0]))
+        else:
+            forms = tuple(ELECTRON_PARAMETERS)
+            reference = electron_reference(instrument)
+            populations.append(Population(response, reference, families=forms, parameters=ELECTRON_PARAMETERS))
+    return tuple(populations)
 
 
 def electron_reference(instrument: Instrument) -> str:

@@ -55,7 +55,7 @@ class NpeSettings:
     copula_hidden: tuple[int, ...] = (96, 96)
     n_factors: int = 6
     proton_nodes: tuple[float, ...] = tuple(float(round(energy, 4)) for energy in np.geomspace(2.0, 300.0, 20))
-    electron_nodes: tuple[float, ...] = tuple(float(round(energy, 4)) for energy in np.geomspace(0.2, 20.0, 14))
+    electron_nodes: tuple[float, ...] = tuple(float(round(energy, 4)) for energy in np.geomspace(0.3, 10.0, 12))
     proton_thresholds: tuple[float, ...] = (10.0, 30.0, 50.0, 60.0, 100.0)
     electron_thresholds: tuple[float, ...] = (0.5, 1.0, 2.0)
     checkpoint_every: int = 500
