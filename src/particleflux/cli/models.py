@@ -109,6 +109,12 @@ def _describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         from particleflux.forecast.card import describe_card
 
         return describe_card(card)
+    from particleflux.unfold.npe_targets import NPE_KIND
+
+    if card["kind"] == NPE_KIND:
+        from particleflux.unfold.npe import describe as describe_npe
+
+        return describe_npe(card)
     from particleflux.unfold.ensemble import describe
 
     return describe(card)

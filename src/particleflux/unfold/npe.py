@@ -349,7 +349,7 @@ def describe(card: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("instrument", f"{card['instrument']}, configurations {card['configurations']}"),
             ("particles", "; ".join(populations)),
             ("channels", ", ".join(card["channels"])),
-            ("spectral forms", families),
+            ("forms", families),
             ("networks", f"{training['members']} of {'-'.join(map(str, training['hidden']))}"),
             ("trained", f"{card['created']} in {training['seconds']} s, {training['samples']} samples"),
             ("commit", str(training["commit"])),
