@@ -142,8 +142,9 @@ class Mixture:
 
     with the folded signal S of all populations, the background B as the method will be told it, the error of the
     response sigma, that of the background, of which c is common to all channels and o each channel's own, and standard
-    normal numbers z_i, y_i (each channel its own) and y (common); a signal never falls below none, nor a background
-    below a twentieth. The classical methods integrate over the same errors (`particleflux.unfold.likelihood`).
+    normal numbers z_i, y_i (each channel its own) and y (common); 1 + sigma z is gamma distributed, and a background
+    never falls below a twentieth. The classical methods integrate over the same errors
+    (`particleflux.unfold.likelihood`).
 
     Attributes
     ----------
@@ -262,8 +263,10 @@ class Mixture:
         known = np.array([self.channel_errors.get(name, 0.0) for name in self.channels])
         sigma = np.hypot(sigma, known * (rng.uniform(size=(n, 1)) < 0.5)) if known.any() else sigma
         drift = 1.0 + common * rng.standard_normal((n, 1)) + own * rng.standard_normal(shape)
-        gain = 1.0 + sigma * rng.standard_normal(shape)
-        mean = signal.sum(axis=1) * np.maximum(gain, 0.0) + background * np.maximum(drift, 0.05)
+        # Gamma distributed, as the likelihood has it: a channel with a large error still counts.
+        spread = np.maximum(sigma, 1e-6) ** 2
+        gain = np.where(sigma > 0, rng.gamma(1.0 / spread) * spread, 1.0)
+        mean = signal.sum(axis=1) * gain + background * np.maximum(drift, 0.05)
         # A Poisson generator counts in 64-bit integers; beyond 1e15 its noise is nothing to the numbers' own rounding.
         counts = rng.poisson(np.minimum(mean, 1e15)).astype(float)
         return MixtureDraw(

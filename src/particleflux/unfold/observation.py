@@ -152,7 +152,8 @@ def observe(
     std = spread(align(background["background_rate_std"], "background_rate_std", counts, names), np.nan)
     if "background_rate_common_std" in background:
         require(background, "background_rate_common_std")
-        common = spread(align(background["background_rate_common_std"], "background_rate_common_std", counts, names), 0.0)
+        name = "background_rate_common_std"
+        common = spread(align(background[name], name, counts, names), 0.0)
     else:
         common = std * np.sqrt(_COMMON_FRACTION)
     exposure = counts["exposure"].to_numpy().astype(float)

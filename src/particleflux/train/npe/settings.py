@@ -39,9 +39,9 @@ class NpeSettings:
         Steps between checkpoints.
     """
 
-    members: int = 8
-    steps: int = 7000
-    tuning_steps: int = 3000
+    members: int = 6
+    steps: int = 11000
+    tuning_steps: int = 4000
     copula_steps: int = 3000
     batch: int = 512
     copula_batch: int = 512
@@ -51,7 +51,7 @@ class NpeSettings:
     samples: int = 1_500_000
     held_out: int = 100_000
     seed: int = 20240515
-    hidden: tuple[int, ...] = (128, 128, 128)
+    hidden: tuple[int, ...] = (192, 192, 192)
     copula_hidden: tuple[int, ...] = (96, 96)
     n_factors: int = 6
     proton_nodes: tuple[float, ...] = tuple(float(round(energy, 4)) for energy in np.geomspace(2.0, 300.0, 20))
