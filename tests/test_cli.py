@@ -20,6 +20,7 @@ from particleflux.demo import Event
 from particleflux.export import Provenance, open_dataset, open_spectra, write_dataset
 from particleflux.instruments import load_instrument
 from particleflux.names import attributes
+from particleflux.reconstruct import DEFAULT_METHOD
 from particleflux.simulate import TRUTH_ENERGIES
 from particleflux.unfold.targets import SHIPPED
 
@@ -33,7 +34,7 @@ class FlatUnfolder:
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
 
-    def unfold(self, counts: xr.Dataset, background: xr.Dataset) -> xr.Dataset:
+    def unfold(self, counts: xr.Dataset, background: xr.Dataset, *, progress: object = None) -> xr.Dataset:
         energies = self.settings.get("energies") or (5.0, 10.0, 20.0, 50.0, 100.0)
         dataset = xr.Dataset(
             coords={"time": counts["time"], "energy": ("energy", list(energies), attributes("energy"))}
@@ -82,7 +83,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     shown = capsys.readouterr().out
     for command in (
-        "demo", "reconstruct", "simulate", "history", "forecast", "verify", "correlate", "fetch", "models", "train",
+        "demo", "reconstruct", "compare", "simulate", "history", "forecast", "verify", "correlate", "fetch", "models", "train",
     ):  # fmt: skip
         assert command in shown
     assert run("train", "--help") == 0
@@ -132,13 +133,16 @@ def test_settings_reach_the_method(tmp_path: Path, counts_file: Path, flat: list
     options = ["--energies", "5,30", "--response-error", "0.1", "--model", "mine", "-q"]
     assert run("reconstruct", counts_file, "-o", tmp_path / "event.nc", *options) == 0
     expected = {
-        "name": "ensemble",
+        "name": DEFAULT_METHOD,
         "model": "mine",
         "species": "proton",
         "energies": (5.0, 30.0),
         "response_error": 0.1,
+        "samples": 0,
+        "response": None,
     }
-    assert flat == [expected]
+    assert [{key: value for key, value in asked.items() if key != "instrument"} for asked in flat] == [expected]
+    assert flat[0]["instrument"].name == "radem"
     assert open_spectra(tmp_path / "event.nc")["energy"].to_numpy().tolist() == [5.0, 30.0]
 
 
@@ -221,10 +225,37 @@ def test_mistakes_are_one_message(
     assert os.listdir(tmp_path) == []
 
 
-def test_unavailable_method_is_told(tmp_path: Path, counts_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A method that does not exist yet is refused with those that do."""
-    assert run("reconstruct", counts_file, "-o", tmp_path / "event.nc", "--method", "npe") == 2
-    assert "method 'npe' is not available; choose one of: ensemble" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--method", "magic"], "method 'magic' is not available; choose one of: ensemble, npe"),
+        (["--method", "fit", "--model", "mine"], "method 'fit' works from the response itself and has none"),
+        (["--method", "bowtie", "--samples", "10"], "method 'bowtie' has no joint distribution to draw from"),
+        (["--method", "fit", "--species", "electron"], "method 'fit' has no model for species 'electron'"),
+    ],
+)
+def test_unavailable_method_is_told(
+    tmp_path: Path, counts_file: Path, capsys: pytest.CaptureFixture[str], options: list[str], match: str
+) -> None:
+    """A method that does not exist, or lacks what is asked of it, is refused with those that can."""
+    assert run("reconstruct", counts_file, "-o", tmp_path / "event.nc", *options) == 2
+    assert match in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".cdf", ".csv", ".json"])
+def test_draws_and_assessment_reach_the_file(
+    tmp_path: Path, counts_file: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    """A method from the response, with draws, ends in every format; the summary says what the samples are good for."""
+    out = tmp_path / f"event{suffix}"
+    options = ["--method", "regularised", "--samples", "5", "--every", "3h", "--start", "2024-03-11T00:00"]
+    assert run("reconstruct", counts_file, "-o", out, "--background", counts_file, *options) == 0
+    assert "assessment: " in capsys.readouterr().err
+    spectra = open_spectra(out)
+    assert spectra["flux_sample"].dims == ("time", "sample", "energy")
+    assert spectra.sizes["sample"] == 5
+    assert spectra["assessment"].dtype == np.int8
+    assert "fit_probability" in spectra
 
 
 def test_mistake_in_the_name_of_the_output_shows_before_the_work(

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import cdflib
 import numpy as np
 import pandas as pd
 import pytest
@@ -207,14 +208,14 @@ def test_netcdf_carries_cf_metadata(tmp_path: Path) -> None:
     assert masks["missing"] == Quality.MISSING.value
 
 
-def test_cdf_passes_the_istp_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [False, True], ids=["spectra", "joint"])
+def test_cdf_passes_the_istp_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: bool) -> None:
     """NASA's CDF library reads the file, and spacepy's ISTP checks find nothing against it."""
     monkeypatch.setenv("SPACEPY", str(tmp_path))
     pycdf = pytest.importorskip("spacepy.pycdf", exc_type=ImportError)
     istp = pytest.importorskip("spacepy.pycdf.istp", exc_type=ImportError)
-    path = write_spectra(
-        make_spectra(), tmp_path / "radem_protons_20240511_v01.cdf", provenance=make_provenance(tmp_path)
-    )
+    spectra = make_joint_spectra() if more else make_spectra()
+    path = write_spectra(spectra, tmp_path / "radem_protons_20240511_v01.cdf", provenance=make_provenance(tmp_path))
     with pycdf.CDF(os.fspath(path)) as file:
         assert istp.FileChecks.all(file) == []
         assert [f"{name}: {fault}" for name in file for fault in istp.VariableChecks.all(file[name])] == []
@@ -523,3 +524,47 @@ def test_lengths_of_time_in_a_table_are_whole_days(tmp_path: Path) -> None:
     for name in ("forecast.nc", "forecast.json"):
         again = open_dataset(write_dataset(hours, tmp_path / name))
         xr.testing.assert_equal(again, hours)
+
+
+def make_joint_spectra() -> xr.Dataset:
+    """Give spectra with all that the methods beyond the first add to them."""
+    spectra = make_spectra()
+    n_time = spectra.sizes["time"]
+    flux = spectra["flux"].to_numpy().astype(float)
+    draws = flux[:, None] * np.geomspace(0.5, 2.0, 4)[:, None]
+    weight = np.broadcast_to([0.6, 0.3, 0.1], (n_time, 3)).copy()
+    weight[2] = np.nan
+    probability = np.linspace(0.01, 0.9, n_time)
+    probability[2] = np.nan
+    share = {"units": "1", "long_name": "weight of the spectral form"}
+    assessment = {
+        **attributes("assessment"), "flag_values": [0, 1, 2, 3, 4, 5],
+        "flag_meanings": "good care mixed other_species outside background",
+    }  # fmt: skip
+    return spectra.assign(
+        flux_sample=(("time", "sample", "energy"), draws, attributes("flux_sample")),
+        fit_probability=("time", probability, attributes("fit_probability")),
+        assessment=("time", np.array([0, 1, 4, 2, 3, 5], np.int8), assessment),
+        form_weight=(("time", "form"), weight, share),
+        effective_draws=("time", np.linspace(50.0, 900.0, n_time), {"units": "1", "long_name": "effective draws"}),
+    ).assign_coords(form=("form", ["band", "power-law", "rolling-power-law"]))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_all_that_methods_add_comes_back(tmp_path: Path, suffix: str) -> None:
+    """Draws, weights of forms, fit probability and assessment survive every format, with the levels' meanings."""
+    spectra = make_joint_spectra()
+    found = open_spectra(write_spectra(spectra, tmp_path / f"joint{suffix}"))
+    assert_same(found, spectra)
+    assert found["assessment"].attrs["flag_meanings"] == "good care mixed other_species outside background"
+    assert np.ravel(found["assessment"].attrs["flag_values"]).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_draws_in_a_cdf_name_their_axes(tmp_path: Path) -> None:
+    """In a CDF the draws depend on time, sample and energy by variables of the file, as the guidelines ask."""
+    path = write_spectra(make_joint_spectra(), tmp_path / "joint.cdf")
+    file = cdflib.CDF(path)
+    attrs = file.varattsget("flux_sample")
+    assert [attrs[f"DEPEND_{number}"] for number in range(3)] == ["Epoch", "sample", "energy"]
+    assert file.varget("sample").tolist() == [0, 1, 2, 3]
+    assert file.varattsget("form_weight")["LABL_PTR_1"] == "form"

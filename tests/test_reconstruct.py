@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import warnings
 from dataclasses import dataclass
 
@@ -7,12 +8,23 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from particleflux.cli import spectra as spectra_command
 from particleflux.demo import Event
 from particleflux.errors import ArtefactError, AxisError, DataError, MissingDataError
 from particleflux.instruments import load_instrument
-from particleflux.names import UNUSABLE, Quality, attributes
+from particleflux.names import UNUSABLE, Assessment, Quality, attributes
 from particleflux.quality import accumulate
-from particleflux.reconstruct import check_response, load_method, prepare, reconstruct
+from particleflux.reconstruct import (
+    DEFAULT_METHOD,
+    METHODS,
+    SPECIES,
+    Prepared,
+    check_response,
+    load_method,
+    prepare,
+    reconstruct,
+)
+from particleflux.reconstruct.methods import SAMPLED, TRAINED
 from particleflux.simulate import Range, Simulation
 from particleflux.summary import summarise
 
@@ -105,10 +117,12 @@ def test_background_over_time_is_taken_as_it_is(counts: xr.Dataset) -> None:
 
 def test_unknown_settings_are_refused(counts: xr.Dataset) -> None:
     """Every setting that cannot be used is told with what can."""
-    with pytest.raises(DataError, match="method 'npe' is not available; choose one of: ensemble"):
-        reconstruct(counts, method="npe")
-    with pytest.raises(DataError, match="no model for species 'electron'; choose one of: proton"):
-        load_method(species="electron")
+    with pytest.raises(DataError, match="method 'magic' is not available; choose one of: ensemble, npe, bayes"):
+        reconstruct(counts, method="magic")
+    with pytest.raises(DataError, match="'fit' has no model for species 'electron'; choose one of: proton, or the m"):
+        load_method("fit", species="electron")
+    with pytest.raises(DataError, match=r"'ensemble' has no model for species 'muon'; choose one of: proton$"):
+        load_method(species="muon")
     for wrong in ((), (10.0, 5.0), (-1.0, 5.0), (float("nan"),)):
         with pytest.raises(DataError, match="positive numbers in MeV that increase"):
             load_method(energies=wrong)
@@ -118,6 +132,49 @@ def test_unknown_settings_are_refused(counts: xr.Dataset) -> None:
         reconstruct(counts, method=ExcessUnfolder(), background="none")
     with pytest.raises(ArtefactError, match="no model 'nowhere'"):
         load_method(model="nowhere")
+
+
+def test_options_that_a_method_does_not_have_are_refused() -> None:
+    """A model for a method without one, and draws of a method that has no joint distribution, are told by name."""
+    with pytest.raises(DataError, match="model 'mine' was asked for, but method 'fit' works from the response itself"):
+        load_method("fit", model="mine")
+    with pytest.raises(DataError, match=r"10 samples were asked for, but method 'bowtie' .* choose one of: npe, bayes"):
+        load_method("bowtie", samples=10)
+    with pytest.raises(DataError, match="samples -1: expected a number of draws"):
+        load_method("bayes", samples=-1)
+
+
+def test_every_method_is_described() -> None:
+    """Each name has a line, its species, and the default is one of them; the command line's help names them all."""
+    assert DEFAULT_METHOD in METHODS
+    assert set(SPECIES) == set(METHODS)
+    assert all("proton" in species for species in SPECIES.values())
+    assert set(TRAINED) | set(SAMPLED) <= set(METHODS)
+    shown = inspect.getsource(spectra_command.reconstruct)
+    assert all(name in shown for name in METHODS)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in TRAINED])
+def test_classical_methods_use_the_response_they_are_given(name: str) -> None:
+    """Tables of twice the geometric factor halve nothing silently: the method holds exactly them, and its own error."""
+    own = RADEM.response("proton", 1)
+    doubled = own.select(own.channels)
+    object.__setattr__(doubled, "geometric_factor", own.geometric_factor * 2.0)
+    method = load_method(name, instrument=RADEM, response=doubled, response_error=0.1)
+    detector = method.detector  # type: ignore[attr-defined]
+    assert detector.response.digest == doubled.select(detector.channels).digest
+    assert detector.response_error == 0.1
+    assert method.trained_for is None
+
+
+def test_trained_methods_check_the_response_they_are_given() -> None:
+    """Tables that a model was not trained for are refused when the method is made."""
+    own = RADEM.response("proton", 1)
+    doubled = own.select(own.channels)
+    object.__setattr__(doubled, "geometric_factor", own.geometric_factor * 2.0)
+    with pytest.raises(DataError, match="rates up to 100"):
+        load_method("ensemble", response=doubled)
+    assert load_method("ensemble", response=own).trained_for
 
 
 def test_response_is_checked_by_its_rates() -> None:
@@ -335,3 +392,81 @@ def test_independent_samples_refuse_what_needs_a_course_in_time() -> None:
     held = prepare(samples, background=level, every=None).background["background_rate"]
     assert held.dims == ("time", "channel")
     np.testing.assert_array_equal(held.isel(time=7), level["background_rate"])
+
+
+def test_missing_is_the_methods_to_say(counts: xr.Dataset) -> None:
+    """A method that did without a channel is not overruled by the counts' flag; one that says nothing is."""
+    holed = counts.copy(deep=True)
+    holed["counts"].loc[{"channel": "PDH6"}][:120] = np.nan
+    prepared = prepare(holed, background=RADEM.quiet_background(), every="1h")
+    assert int(prepared.counts["quality"][0]) & Quality.MISSING
+
+    class LeavesOut(ExcessUnfolder):
+        def unfold(self, counts: xr.Dataset, background: xr.Dataset) -> xr.Dataset:
+            found = super().unfold(counts, background)
+            return found.assign(quality=found["quality"] * 0 + Quality.CHANNEL_LEFT_OUT.value)
+
+    class SaysNothing(ExcessUnfolder):
+        def unfold(self, counts: xr.Dataset, background: xr.Dataset) -> xr.Dataset:
+            return super().unfold(counts, background).drop_vars("quality")
+
+    left_out = int(prepared.unfold(LeavesOut())["quality"][0])
+    assert left_out & Quality.CHANNEL_LEFT_OUT
+    assert not left_out & Quality.MISSING
+    assert int(prepared.unfold(SaysNothing())["quality"][0]) & Quality.MISSING
+
+
+@pytest.mark.parametrize("channel", ["PDH4", "PDH1"])
+def test_channel_dead_throughout_lets_tolerant_methods_through(counts: xr.Dataset, channel: str) -> None:
+    """A dead channel that the first method needs is told and dropped; background and quiet time are found without."""
+    dead = counts.copy(deep=True)
+    dead["counts"].loc[{"channel": channel}] = np.nan
+    with pytest.warns(UserWarning, match=f"{channel} held fill values throughout and were left out"):
+        prepared = prepare(dead, every="1h")
+    assert channel not in prepared.counts["channel"]
+    assert prepared.background.attrs["source"] == "auto"
+    assert (prepared.counts["quality"].to_numpy() & int(UNUSABLE) == 0).all()
+    whole = prepare(counts, every="1h").background["background_level"]
+    np.testing.assert_allclose(prepared.background["background_level"], whole, atol=0.03)
+
+
+def test_background_is_followed_through_samples_with_a_missing_channel(counts: xr.Dataset) -> None:
+    """NaN in a channel that the level is not read off leaves the level read, not carried over."""
+    holed = counts.copy(deep=True)
+    holed["counts"].loc[{"channel": "PDH6"}][:1200] = np.nan
+    prepared = prepare(holed, background=RADEM.quiet_background(), every="1h")
+    whole = prepare(counts, background=RADEM.quiet_background(), every="1h")
+    np.testing.assert_array_equal(prepared.background["quality"], whole.background["quality"])
+
+
+def test_progress_reaches_the_method(counts: xr.Dataset) -> None:
+    """What is told to the road is told by the method."""
+    told: list[tuple[int, int]] = []
+
+    class Tells(ExcessUnfolder):
+        def unfold(self, counts: xr.Dataset, background: xr.Dataset, progress: object = None) -> xr.Dataset:
+            assert callable(progress)
+            progress(1, 1)
+            return super().unfold(counts, background)
+
+    prepared = prepare(counts, background=RADEM.quiet_background(), every="1h")
+    prepared.unfold(Tells(), progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 1)]
+
+
+def test_assessment_is_in_every_result(counts: xr.Dataset) -> None:
+    """Each reconstruction carries it, says how species were judged, and the summary counts it."""
+    spectra = reconstruct(counts, method=ExcessUnfolder(), every="1h", background=RADEM.quiet_background())
+    assert spectra["assessment"].dims == ("time",)
+    assert spectra.attrs["assessment_species"].startswith("electrons by EDH1")
+    summary = summarise(spectra)
+    assert sum(summary.assessments.values()) == 38
+    assert set(summary.assessments) <= {item.name for item in Assessment}
+    assert summarise(spectra.drop_vars("assessment")).assessments == {}
+
+
+def test_prepared_without_an_instrument_still_works(counts: xr.Dataset) -> None:
+    """A caller's own counts and background need no instrument; species are then not judged."""
+    prepared = prepare(counts, background=RADEM.quiet_background(), every="1h")
+    spectra = Prepared(prepared.counts, prepared.background).unfold(ExcessUnfolder())
+    assert spectra.attrs["assessment_species"].startswith("not judged: nothing is known")

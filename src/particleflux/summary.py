@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
 
-from particleflux.names import Quality, require
+from particleflux.names import Assessment, Quality, require
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Summary:
         Number of input bins -> number of samples that ensemble answered.
     background : str
         Where the background came from, in words.
+    assessments : mapping of str to int
+        Assessment -> number of samples, of those that occur.
     """
 
     n_samples: int
@@ -34,6 +36,7 @@ class Summary:
     flags: Mapping[str, int]
     ensembles: Mapping[int, int]
     background: str
+    assessments: Mapping[str, int] = field(default_factory=dict)
 
 
 def summarise(spectra: xr.Dataset) -> Summary:
@@ -61,6 +64,8 @@ def summarise(spectra: xr.Dataset) -> Summary:
     counted = {str(flag.name): int(((quality & flag.value) != 0).sum()) for flag in Quality if flag}
     numbers = spectra["ensemble"].to_numpy() if "ensemble" in spectra else np.zeros(0, int)
     found, times = np.unique(numbers[numbers > 0], return_counts=True)
+    levels = spectra["assessment"].to_numpy() if "assessment" in spectra else np.zeros(0, int)
+    assessed = {item.name: int((levels == item.value).sum()) for item in Assessment}
     source, span = spectra.attrs.get("background_source", "given"), spectra.attrs.get("background_span", "")
     words = {
         "auto": "measured from quiet time in the data",
@@ -74,4 +79,5 @@ def summarise(spectra: xr.Dataset) -> Summary:
         flags={name: number for name, number in counted.items() if number},
         ensembles={int(bins): int(number) for bins, number in zip(found, times, strict=True)},
         background=words.get(str(source), str(source)) + (f", {span}" if span else ""),
+        assessments={name: number for name, number in assessed.items() if number},
     )

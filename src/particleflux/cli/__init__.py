@@ -2,6 +2,7 @@
 
 # Commands register themselves when their module is imported; the order is that of the help.
 from particleflux.cli import spectra  # isort: skip
+from particleflux.cli import compare  # isort: skip
 from particleflux.cli import events  # isort: skip
 from particleflux.cli import dose  # isort: skip
 from particleflux.cli import history  # isort: skip
@@ -18,6 +19,7 @@ app.add_typer(train_app, name="train")
 
 __all__ = [
     "app",
+    "compare",
     "correlate",
     "dose",
     "events",

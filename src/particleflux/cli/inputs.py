@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from particleflux.cli.terminal import Show
+import typer.core
+
+from particleflux.cli.terminal import Show, progress_line, spread_values
 from particleflux.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,10 +17,32 @@ if TYPE_CHECKING:
 
     from particleflux.instruments import Instrument
     from particleflux.io.times import TimeRange
+    from particleflux.reconstruct import Prepared
 
 COUNTS_SUFFIXES = (".nc", ".csv")
 #: A label beside the data is passed over by the reader.
 INPUT_SUFFIXES = (*COUNTS_SUFFIXES, ".cdf", ".lblx")
+
+
+class SeveralValues(typer.core.TyperCommand):
+    """A command whose --background and --reference take one or more values, as a shell expands a pattern."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse with each of the values behind an option of its own.
+
+        Parameters
+        ----------
+        ctx : Context
+            Of the command.
+        args : list of str
+            What the shell gave.
+
+        Returns
+        -------
+        list of str
+            What is left over.
+        """
+        return list(super().parse_args(ctx, spread_values(args, ("--background", "--reference"), single=("auto",))))
 
 
 def refuse(option: str, problem: str) -> NoReturn:
@@ -194,3 +218,93 @@ def open_files(
         msg = f"{tables[0]}: no sample in {asked}; it holds {ends} UTC: give another --start or --stop"
         raise DataError(msg)
     return counts.isel(time=inside), [Path(tables[0])]
+
+
+def prepare_files(
+    files: Sequence[str],
+    instrument: Instrument,
+    *,
+    background: Sequence[str] | None,
+    start: str | None,
+    stop: str | None,
+    length: str | None,
+    quiet: bool,
+    figure: str | None = None,
+) -> tuple[Prepared, list[Path]]:
+    """Read counts and background, and make of them what a method works on.
+
+    Parameters
+    ----------
+    files : sequence of str
+        What the user named.
+    instrument : Instrument
+        What counted.
+    background : sequence of str or None
+        As given to --background.
+    start, stop : str or None
+        Ends of the range, UTC.
+    length : str or None
+        Of the accumulation, as `parse_length` gives it.
+    quiet : bool
+        Show no progress.
+    figure : str, optional
+        Option that asks for a course in time, which independent samples have not.
+
+    Returns
+    -------
+    prepared : Prepared
+        Counts and background.
+    paths : list of Path
+        The files they came from.
+
+    Raises
+    ------
+    DataError
+        If the files or the options cannot be used.
+    """
+    from particleflux.reconstruct import prepare
+
+    with progress_line("Reading counts", quiet=quiet) as show:
+        counts, paths = open_files(files, instrument, start, stop, show)
+    if figure is not None and counts.attrs.get("independent_samples", 0):
+        refuse(figure, f"{files[0]} holds independent samples, which have no course in time to draw; leave it out")
+    quiet_counts: str | xr.Dataset | None = "auto" if background else None
+    if background and list(background) != ["auto"]:
+        if "auto" in background:
+            refuse("--background", "'auto' and files together; give one or the other")
+        with progress_line("Reading background", quiet=quiet) as show:
+            quiet_counts, more = open_files(background, instrument, None, None, show)
+            paths += more
+    with progress_line("Preparing", quiet=quiet):
+        return prepare(counts, instrument=instrument, background=quiet_counts, every=length), paths
+
+
+def open_reference(name: str) -> xr.Dataset:
+    """Read what another instrument measured: a text file of STEREO LET or HET.
+
+    Parameters
+    ----------
+    name : str
+        As given to --reference.
+
+    Returns
+    -------
+    Dataset, dims (time, energy)
+        As its reader gives it.
+
+    Raises
+    ------
+    DataError
+        If the file is neither of the two.
+    MissingDataError
+        If it does not exist.
+    """
+    from particleflux.io import open_stereo_het, open_stereo_let
+
+    try:
+        with Path(name).open(encoding="utf-8", errors="replace") as stream:
+            first = stream.readline()
+    except OSError:
+        first = ""  # the reader says what is wrong
+    # HET's table begins with its header; LET's text is described line by line.
+    return open_stereo_het(name) if first.count(";") > 4 else open_stereo_let(name)

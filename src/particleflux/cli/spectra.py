@@ -7,28 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import typer.core
 
 from particleflux.cli.app import InstrumentOption, ModelOption, Out, Quiet, app, command_line, show_files
-from particleflux.cli.inputs import open_files, parse_energies, parse_length, parse_span, refuse
+from particleflux.cli.inputs import SeveralValues, parse_energies, parse_length, parse_span, prepare_files, refuse
 from particleflux.cli.simulation import make_simulation
-from particleflux.cli.terminal import PROGRAM, progress_line, say, spread_values
+from particleflux.cli.terminal import PROGRAM, progress_line, say
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from particleflux.summary import Summary
 
 
 #: Samples that a format without streaming may hold.
 MOST_IN_MEMORY = 100_000
-
-
-class _SeveralValues(typer.core.TyperCommand):
-    """A command whose --background takes one or more values, as a shell's expanded pattern gives them."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return list(super().parse_args(ctx, spread_values(args, ("--background",), single=("auto",))))
 
 
 @app.command()
@@ -63,7 +53,7 @@ def demo(
     show_files(*made.files)
 
 
-@app.command(cls=_SeveralValues)
+@app.command(cls=SeveralValues)
 def reconstruct(
     files: Annotated[
         list[str],
@@ -71,7 +61,13 @@ def reconstruct(
     ],
     out: Annotated[Path, Out],
     instrument: InstrumentOption = "radem",
-    method: Annotated[str, typer.Option(help="Method; available: ensemble.")] = "ensemble",
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Method: ensemble, npe, bayes, fit, bowtie or regularised; docs/methods.md tells them apart.",
+        ),
+    ] = None,
     start: Annotated[str | None, typer.Option(metavar="T", help="First instant, UTC, such as 2024-05-10.")] = None,
     stop: Annotated[
         str | None, typer.Option(metavar="T", help="First instant not wanted, UTC; a bare date is included whole.")
@@ -92,15 +88,26 @@ def reconstruct(
             "By default that of the counts file, where it holds one, else 'auto'.",
         ),
     ] = None,
-    species: Annotated[str, typer.Option(help="Particles; available: proton.")] = "proton",
+    species: Annotated[str, typer.Option(help="Particles: proton; with npe also electron.")] = "proton",
     energies: Annotated[str | None, typer.Option(metavar="E,E,...", help="Energies of the spectra, MeV.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Figure to write: .png, .pdf or .svg.")] = None,
     response: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Response tables; checked to agree with the response in use.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Response tables, used by bayes, fit, bowtie and regularised; a trained model is checked to hold for "
+            "them.",
+        ),
     ] = None,
     response_error: Annotated[
         float, typer.Option(help="Relative uncertainty of the response, carried into the intervals.")
     ] = 0.05,
+    samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Joint draws of the flux to store as flux_sample: with npe, bayes and regularised.", min=0
+        ),
+    ] = 0,
     model: ModelOption = None,
     quiet: Quiet = False,
 ) -> None:
@@ -113,7 +120,7 @@ def reconstruct(
         from particleflux.export import Provenance, check_writable, write_spectra
         from particleflux.export.files import FIGURE_SUFFIXES
         from particleflux.instruments import load_instrument
-        from particleflux.reconstruct import check_response, load_method, prepare
+        from particleflux.reconstruct import DEFAULT_METHOD, load_method
         from particleflux.summary import summarise
 
         # Every mistake that can show before the files are read shows before.
@@ -123,28 +130,27 @@ def reconstruct(
         length = parse_length("auto" if every is None else every)
         parse_span(start, stop)
         chosen = load_instrument(instrument)
-        unfolder = load_method(method, model=model, species=species, energies=wanted, response_error=response_error)
-        if response is not None:
-            tables = chosen.open_response(response, species=species)
-            check_response(tables, chosen, tolerance=response_error, trained_for=unfolder.trained_for)
-    with progress_line("Reading counts", quiet=quiet) as show:
-        counts, paths = open_files(files, chosen, start, stop, show)
-    if plot is not None and counts.attrs.get("independent_samples", 0):
-        refuse("--plot", f"{files[0]} holds independent samples, which have no course in time to draw; leave it out")
-    quiet_counts: str | xr.Dataset | None = "auto" if background else None
-    if background and background != ["auto"]:
-        if "auto" in background:
-            refuse("--background", "'auto' and files together; give one or the other")
-        with progress_line("Reading background", quiet=quiet) as show:
-            quiet_counts, more = open_files(background, chosen, None, None, show)
-            paths += more
-    with progress_line("Reconstructing", quiet=quiet):
-        prepared = prepare(counts, instrument=chosen, background=quiet_counts, every=length)
-        spectra = prepared.unfold(unfolder)
+        unfolder = load_method(
+            DEFAULT_METHOD if method is None else method,
+            instrument=chosen,
+            model=model,
+            species=species,
+            energies=wanted,
+            response_error=response_error,
+            samples=samples,
+            response=None if response is None else chosen.open_response(response, species=species),
+        )
+    prepared, paths = prepare_files(
+        files, chosen, background=background, start=start, stop=stop, length=length, quiet=quiet,
+        figure=None if plot is None else "--plot",
+    )  # fmt: skip
+    with progress_line("Reconstructing", quiet=quiet) as show:
+        spectra = prepared.unfold(unfolder, progress=show)
     settings = {
-        "method": method, "species": species, "start": start, "stop": stop, "every": prepared.length or "native",
+        "method": method or DEFAULT_METHOD, "species": species, "start": start, "stop": stop,
+        "every": prepared.length or "native",
         "background": background or [prepared.background.attrs.get("source", "auto")], "energies": wanted,
-        "response_error": response_error,
+        "response_error": response_error, "samples": samples, "response": None if response is None else response.name,
     }  # fmt: skip
     provenance = Provenance.now(
         command=command_line(),
@@ -248,4 +254,7 @@ def _show_summary(summary: Summary) -> None:
         say(f"  {number:>6} flagged {name.lower().replace('_', ' ')}")
     for bins, number in summary.ensembles.items():
         say(f"  {number:>6} answered by the ensemble of {bins} channels")
+    if summary.assessments:
+        parts = (f"{number} {name.lower().replace('_', ' ')}" for name, number in summary.assessments.items())
+        say(f"assessment: {', '.join(parts)}")
     say(f"background: {summary.background}")

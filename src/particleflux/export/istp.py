@@ -16,6 +16,8 @@ from cdflib.epochs import CDFepoch
 from particleflux.errors import DataError
 
 EPOCH = "Epoch"
+# Role of a variable that only numbers an axis, and is no part of the dataset.
+_NUMBER = "number"
 
 #: numpy type -> CDF type and the fill value the guidelines lay down for it.
 TYPES: dict[str, tuple[str, float]] = {
@@ -66,11 +68,20 @@ def write_cdf(dataset: xr.Dataset, path: Path, name: str) -> None:
     try:
         file.write_globalattrs({key: {0: _to_ascii(value)} for key, value in _global_attributes(dataset, name).items()})
         _write_epoch(file, dataset)
-        for variable in dataset.variables:
+        numbered = _number_axes(dataset)
+        for variable in numbered.variables:
             if variable != "time":
-                _write_variable(file, dataset, str(variable))
+                _write_variable(file, numbered, str(variable))
     finally:
         file.close()
+
+
+def _number_axes(dataset: xr.Dataset) -> xr.Dataset:
+    """Give numbers to axes without labels, such as that of draws: the guidelines want a variable for every axis."""
+    planes = [array for array in dataset.data_vars.values() if array.ndim > 1 and "time" in array.dims]
+    bare = sorted({str(dim) for array in planes for dim in array.dims if dim not in dataset.variables})
+    labels = {"units": "1", "long_name": "number along an axis without labels", "ROLE": _NUMBER}
+    return dataset.assign_coords({dim: (dim, np.arange(dataset.sizes[dim], dtype=np.int32), labels) for dim in bare})
 
 
 def _global_attributes(dataset: xr.Dataset, name: str) -> dict[str, str]:
@@ -217,8 +228,11 @@ def open_cdf(path: Path) -> xr.Dataset:
         raise DataError(msg) from error
     names = file.cdf_info().zVariables
     arrays = {}
+    roles = {name: file.varattsget(name).get("ROLE") for name in names}
     for name in names:
         attrs = file.varattsget(name)
+        if roles[name] == _NUMBER:
+            continue
         if "DIMENSIONS" not in attrs:
             msg = f"{path}: variable {name!r} has no DIMENSIONS attribute; give a file that particleflux wrote"
             raise DataError(msg)
@@ -228,7 +242,7 @@ def open_cdf(path: Path) -> xr.Dataset:
         key: _from_ascii(value[0]) for key, value in file.globalattsget().items() if key not in GLOBAL and value
     }
     dataset = xr.Dataset(arrays, attrs=attributes)
-    return dataset.set_coords([name for name in names if file.varattsget(name).get("ROLE") == "coordinate"])
+    return dataset.set_coords([name for name in names if roles[name] == "coordinate"])
 
 
 def _read(file: Any, name: str, attrs: dict[str, Any]) -> np.ndarray[Any, Any]:

@@ -5,18 +5,30 @@ from __future__ import annotations
 import xarray as xr
 
 from particleflux.instruments import Instrument
-from particleflux.reconstruct.methods import METHODS, SPECIES, check_method, check_response, load_method
+from particleflux.reconstruct.assessment import assess
+from particleflux.reconstruct.compare import compare
+from particleflux.reconstruct.methods import (
+    DEFAULT_METHOD,
+    METHODS,
+    SPECIES,
+    check_method,
+    check_response,
+    load_method,
+)
 from particleflux.reconstruct.prepared import DEFAULT_LENGTH, Prepared, prepare
 from particleflux.reconstruct.validity import tell_unusable
 from particleflux.unfold import Unfolder
 
 __all__ = [
     "DEFAULT_LENGTH",
+    "DEFAULT_METHOD",
     "METHODS",
     "SPECIES",
     "Prepared",
+    "assess",
     "check_method",
     "check_response",
+    "compare",
     "load_method",
     "prepare",
     "reconstruct",
@@ -28,7 +40,7 @@ def reconstruct(
     counts: xr.Dataset,
     *,
     instrument: str | Instrument = "radem",
-    method: str | Unfolder = "ensemble",
+    method: str | Unfolder = DEFAULT_METHOD,
     background: str | xr.Dataset | None = None,
     every: str | None = "auto",
 ) -> xr.Dataset:
@@ -65,5 +77,5 @@ def reconstruct(
     ArtefactError
         If the method's trained model is missing or damaged.
     """
-    chosen = load_method(method) if isinstance(method, str) else method
+    chosen = load_method(method, instrument=instrument) if isinstance(method, str) else method
     return prepare(counts, instrument=instrument, background=background, every=every).unfold(chosen)

@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from particleflux.errors import DataError
-from particleflux.instruments import Instrument
+from particleflux.instruments import Instrument, load_instrument
 from particleflux.response import Response
 from particleflux.spectra import RollingPowerLaw
 from particleflux.unfold import Unfolder
 
 #: Names of the methods that can be asked for, and what each is.
-METHODS = {"ensemble": "neural networks over several sets of channels, with intervals from the counting statistics"}
-#: Species a method exists for.
-SPECIES = ("proton",)
+METHODS = {
+    "ensemble": "neural networks over several sets of channels, for one spectral form",
+    "npe": "neural posterior over several spectral forms, from all channels",
+    "bayes": "exact posterior over several spectral forms, by importance sampling",
+    "fit": "maximum likelihood of every spectral form, weighted by AIC",
+    "bowtie": "effective energies of channels and their differences",
+    "regularised": "smoothest spectrum that the counts allow (Tikhonov in log flux, MLEM, GRAVEL)",
+}
+#: What is used where no method is named.
+DEFAULT_METHOD = "ensemble"
+#: Species that each method exists for.
+SPECIES = {name: ("proton", "electron") if name == "npe" else ("proton",) for name in METHODS}
+#: Methods that a trained model belongs to; the others work from the response itself.
+TRAINED = ("ensemble", "npe")
+#: Methods that give draws of the joint distribution of the flux.
+SAMPLED = ("npe", "bayes", "regularised")
 
 
 def load_method(
-    name: str = "ensemble",
+    name: str = DEFAULT_METHOD,
     *,
+    instrument: str | Instrument = "radem",
     model: str | None = None,
     species: str = "proton",
     energies: Sequence[float] | None = None,
     response_error: float | None = None,
+    samples: int = 0,
+    response: Response | None = None,
 ) -> Unfolder:
-    """Make a method by its name, with its trained model.
+    """Make a method by its name, with its trained model where it has one.
 
     Parameters
     ----------
     name : str
         A name of `METHODS`.
+    instrument : str or Instrument
+        What counted, by name or file. A trained method works with the instrument of its model only.
     model : str, optional
-        Name or folder of a trained model; by default the one that ships for the method.
+        Name or folder of a trained model, for the methods of `TRAINED`; by default the one that ships for the method.
     species : str
         The particles.
     energies : sequence of float, optional
-        Energies of the spectra, MeV; by default those of the model.
+        Energies of the spectra, MeV; by default those of the method.
     response_error : float, optional
         Relative uncertainty of the response, carried into the intervals.
+    samples : int
+        Draws of the joint distribution to give as `flux_sample`, for the methods of `SAMPLED`; 0 for none.
+    response : Response, optional
+        Such as a user's own tables. The methods that work from the response use it; the model of a trained method is
+        checked to hold for it (`check_response`).
 
     Returns
     -------
@@ -50,28 +74,87 @@ def load_method(
     Raises
     ------
     DataError
-        If there is no such method, no method for the species, or a setting is out of range.
+        If there is no such method, no method for the species, a setting is out of range or not one of this method, or
+        the response is another than the model's.
     ArtefactError
         If the model is missing, damaged, or of another version.
     """
-    check_method(name, species=species, energies=energies, response_error=response_error)
-    # onnxruntime takes a moment to load: only where a network is to run.
-    from particleflux.unfold.ensemble import SHIPPED, EnsembleUnfolder
-
+    check_method(name, model=model, species=species, energies=energies, response_error=response_error, samples=samples)
+    chosen = load_instrument(instrument) if isinstance(instrument, str) else instrument
     settings: dict[str, Any] = {}
     if energies is not None:
         settings["energies"] = tuple(float(energy) for energy in energies)
+    if samples:
+        settings["samples"] = int(samples)
+    if name not in TRAINED:
+        return _make_classical(name, chosen, species, response, response_error, settings)
     if response_error is not None:
         settings["response_error"] = float(response_error)
+    method = _load_trained(name, model, species, settings)
+    if response is not None:
+        tolerance = 0.05 if response_error is None else response_error
+        # The digest is that of the response to protons; tables of another species are compared by their rates.
+        trained_for = method.trained_for if response.species == "proton" else None
+        check_response(response, chosen, tolerance=tolerance, trained_for=trained_for)
+    return method
+
+
+def _load_trained(name: str, model: str | None, species: str, settings: dict[str, Any]) -> Unfolder:
+    # onnxruntime takes a moment to load: only where a network is to run.
+    if name == "npe":
+        from particleflux.unfold.npe import NpeUnfolder
+
+        return NpeUnfolder.load(model, species=species, **settings)
+    from particleflux.unfold.ensemble import SHIPPED, EnsembleUnfolder
+
     return EnsembleUnfolder.load(SHIPPED if model is None else model, **settings)
+
+
+def _make_classical(
+    name: str,
+    instrument: Instrument,
+    species: str,
+    response: Response | None,
+    response_error: float | None,
+    settings: dict[str, Any],
+) -> Unfolder:
+    from particleflux.unfold.detector import Detector
+
+    detector = Detector.of_instrument(instrument, species=species)
+    if response is not None:
+        detector = detector.replace(response=response.select(detector.channels))
+    if response_error is not None:
+        detector = detector.replace(response_error=float(response_error))
+    if name == "bayes":
+        from particleflux.unfold.bayes import BayesUnfolder
+
+        bayes = BayesUnfolder.of_instrument(instrument, species=species, **settings)
+        # The prior's signals are counts of the same response as those observed.
+        population = bayes.population
+        if response is not None:
+            population = dataclasses.replace(population, response=response.select(population.response.channels))
+        return dataclasses.replace(bayes, detector=detector, population=population)
+    if name == "fit":
+        from particleflux.unfold.fit import FitUnfolder
+
+        return FitUnfolder(detector, **settings)
+    if name == "bowtie":
+        from particleflux.unfold.bowtie import BowtieUnfolder
+
+        return BowtieUnfolder.of_instrument(instrument, detector=detector, **settings)
+    from particleflux.unfold.regularised import RegularisedUnfolder
+
+    return RegularisedUnfolder(detector, **settings)
 
 
 def check_method(
     name: str,
     *,
+    model: str | None = None,
     species: str = "proton",
     energies: Sequence[float] | None = None,
     response_error: float | None = None,
+    samples: int = 0,
 ) -> None:
     """Check a method's settings without loading its model, so that a mistake shows before any work.
 
@@ -79,23 +162,44 @@ def check_method(
     ----------
     name : str
         A name of `METHODS`.
+    model : str, optional
+        Name or folder of a trained model.
     species : str
         The particles.
     energies : sequence of float, optional
         Energies of the spectra, MeV.
     response_error : float, optional
         Relative uncertainty of the response.
+    samples : int
+        Draws asked for.
 
     Raises
     ------
     DataError
-        If there is no such method, no method for the species, or a setting is out of range.
+        If there is no such method, no method for the species, or a setting is out of range or not one of this method.
     """
     if name not in METHODS:
         msg = f"method {name!r} is not available; choose one of: {', '.join(METHODS)}"
         raise DataError(msg)
-    if species not in SPECIES:
-        msg = f"method {name!r} has no model for species {species!r}; choose one of: {', '.join(SPECIES)}"
+    if species not in SPECIES[name]:
+        able = [item for item in METHODS if species in SPECIES[item]]
+        other = f", or the method {' or '.join(able)}" if able else ""
+        msg = f"method {name!r} has no model for species {species!r}; choose one of: {', '.join(SPECIES[name])}{other}"
+        raise DataError(msg)
+    if model is not None and name not in TRAINED:
+        msg = (
+            f"model {model!r} was asked for, but method {name!r} works from the response itself and has none; leave it "
+            f"out, or choose a method that is trained: {', '.join(TRAINED)}"
+        )
+        raise DataError(msg)
+    if samples < 0:
+        msg = f"samples {samples}: expected a number of draws, 0 for none; correct it"
+        raise DataError(msg)
+    if samples and name not in SAMPLED:
+        msg = (
+            f"{samples} samples were asked for, but method {name!r} has no joint distribution to draw from; leave them "
+            f"out, or choose one of: {', '.join(SAMPLED)}"
+        )
         raise DataError(msg)
     if energies is not None:
         values = np.asarray(energies, dtype=float)
@@ -132,14 +236,18 @@ def check_response(
     """
     tolerance = max(tolerance, 0.01)
     own = instrument.response(response.species, instrument.configurations[0].number)
-    channels = list(dict.fromkeys(name for bins in instrument.ensemble.bins for name in bins))
+    bins = tuple(dict.fromkeys(name for bins in instrument.ensemble.bins for name in bins))
+    # Which channels a model reads is not told here: those of the ensembles, or all that its method can take.
+    kinds = [list(bins), *(list(names) for names in instrument.reads.values())]
+    channels = kinds[0] if response.species == "proton" else list(instrument.reads[response.species])
     if trained_for is not None:
-        if response.select(channels).digest == trained_for:
+        if any(response.select(names).digest == trained_for for names in kinds):
             return
-        if own.select(channels).digest != trained_for:
+        channels = next((names for names in kinds if own.select(names).digest == trained_for), [])
+        if not channels:
             msg = (
                 f"the model was trained for another response (SHA-256 {trained_for[:12]}...) than these tables "
-                f"({response.select(channels).digest[:12]}...); give the tables it was trained for, or another model"
+                f"({response.select(kinds[0]).digest[:12]}...); give the tables it was trained for, or another model"
             )
             raise DataError(msg)
     # From hard and flat to soft and steep, as solar particle spectra are.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from particleflux.errors import AxisError, DataError
 from particleflux.instruments import Instrument, load_instrument
 from particleflux.names import Quality, attributes, require
 from particleflux.quality import accumulate, cadence, is_series, screen
+from particleflux.reconstruct.assessment import assess
 from particleflux.reconstruct.validity import tell_unusable
 from particleflux.unfold import Unfolder
 
@@ -37,39 +40,88 @@ class Prepared:
         where the level came from.
     length : str or None
         Length of the accumulation; None where the samples were kept.
+    instrument : Instrument or None
+        What counted; without it the species are not judged.
     """
 
     counts: xr.Dataset
     background: xr.Dataset
     length: str | None = None
+    instrument: Instrument | None = None
 
-    def unfold(self, method: Unfolder) -> xr.Dataset:
+    def unfold(self, method: Unfolder, *, progress: Callable[[int, int], None] | None = None) -> xr.Dataset:
         """Run a method and label its result with what is known against each sample.
 
         Parameters
         ----------
         method : Unfolder
             The method.
+        progress : callable, optional
+            Called with the samples done and the samples in all.
 
         Returns
         -------
         Dataset, dims (time, energy)
-            Its spectra; `quality` joined with the flags of counts and background, attributes of both.
+            Its spectra; `quality` joined with the flags of counts and background, `assessment` (time), attributes of
+            both. MISSING is the method's to set, for it may do without the channel.
         """
-        spectra = method.unfold(self.counts, self.background)
+        told: dict[str, Any] = {} if progress is None else {"progress": progress}
+        spectra = method.unfold(self.counts, self.background, **told)
         require(spectra, "flux", "energy")
-        quality = self.counts["quality"].to_numpy().astype(np.int32)
-        for dataset in (self.background, spectra):
+        quality = np.zeros(spectra.sizes["time"], dtype=np.int32)
+        for dataset in (self.counts, self.background):
             if "quality" in dataset:
-                quality = quality | dataset["quality"].to_numpy().astype(np.int32)
+                quality |= dataset["quality"].to_numpy().astype(np.int32)
+        if "quality" in spectra:
+            quality = (quality & ~np.int32(Quality.MISSING)) | spectra["quality"].to_numpy().astype(np.int32)
         spectra = spectra.assign(quality=("time", quality, attributes("quality")))
+        assessment, judged = assess(
+            spectra, self.counts, self.background, self.instrument, channels_read(method, self.instrument)
+        )
+        spectra = spectra.assign(assessment=assessment.variable)
         if "configuration" in self.counts.coords:
             spectra = spectra.assign_coords(configuration=self.counts["configuration"])
-        own = {"background_source": self.background.attrs.get("source", "given")}
+        own = {"background_source": self.background.attrs.get("source", "given"), "assessment_species": judged}
         own |= {"background_span": span} if (span := self.background.attrs.get("span")) else {}
         kept = ("instrument", "source_files", "independent_samples", "simulated")
         inherited = {key: self.counts.attrs[key] for key in kept if key in self.counts.attrs}
         return spectra.assign_attrs({**inherited, **spectra.attrs, **own})
+
+    def span(self) -> tuple[np.datetime64, np.datetime64]:
+        """Give the time that the samples cover.
+
+        Returns
+        -------
+        start, stop : datetime64[ns]
+            From the beginning of the first to the end of the last, UTC.
+        """
+        time = self.counts["time"].to_numpy().astype("datetime64[ns]")
+        exposure = np.nan_to_num(self.counts["exposure"].to_numpy().astype(float), posinf=0.0)
+        # Live time is at most the length of a sample, of which some may be missing.
+        step = np.median(np.diff(time)) if len(time) > 1 else np.timedelta64(0, "ns")
+        last = max(np.timedelta64(round(exposure[-1] * 1e9), "ns"), step)
+        return time[0], time[-1] + last
+
+
+def channels_read(method: Unfolder, instrument: Instrument | None = None) -> tuple[str, ...]:
+    """Tell which channels a method reads where they are there.
+
+    Parameters
+    ----------
+    method : Unfolder
+        The method.
+    instrument : Instrument, optional
+        Its channels for protons are what a method reads that does not say.
+
+    Returns
+    -------
+    tuple of str
+        Names of channels; empty if nothing is known.
+    """
+    for holder in (method, getattr(method, "detector", None)):
+        if (channels := getattr(holder, "channels", None)) is not None:
+            return tuple(map(str, channels))
+    return () if instrument is None else instrument.reads["proton"]
 
 
 def prepare(
@@ -130,25 +182,37 @@ def prepare(
         level = _reference("auto" if background is None else background, screened, chosen)
     if "time" in level["background_rate"].dims:
         _check_times(level, accumulated)
-        return Prepared(accumulated, level, length)
+        return Prepared(accumulated, level, length, chosen)
     if not series:
-        return Prepared(accumulated, level.expand_dims(time=accumulated["time"]), length)
-    followed = follow_background(level, accumulated, chosen)
-    return Prepared(accumulated, followed.assign_attrs({**level.attrs, **followed.attrs}), length)
+        return Prepared(accumulated, level.expand_dims(time=accumulated["time"]), length, chosen)
+    followed = follow_background(level, _without_missing(accumulated), chosen)
+    return Prepared(accumulated, followed.assign_attrs({**level.attrs, **followed.attrs}), length, chosen)
+
+
+def _without_missing(counts: xr.Dataset) -> xr.Dataset:
+    """Drop the flag of a missing channel: the background looks for itself whether the channels it needs are there."""
+    quality = counts["quality"].to_numpy().astype(np.int32) & ~np.int32(Quality.MISSING)
+    return counts.assign(quality=("time", quality, attributes("quality")))
 
 
 def _without_dead_channels(counts: xr.Dataset, instrument: Instrument) -> xr.Dataset:
-    """Leave out channels without a single count, unless spectra or the background level are read from them."""
+    """Leave out channels without a single count, unless the background level is read from them.
+
+    Whether spectra can do without is for the method to say.
+    """
     require(counts, "counts")
     if not counts.sizes.get("time") or "channel" not in counts.coords:
         return counts
-    needed = {*instrument.ensemble.bins[-1], *instrument.monitors, *instrument.hardest}
     is_dead = np.isnan(counts["counts"].transpose("time", "channel").to_numpy().astype(float)).all(axis=0)
-    dead = [str(name) for name in counts["channel"].to_numpy()[is_dead] if str(name) not in needed]
+    dead = [str(name) for name in counts["channel"].to_numpy()[is_dead] if str(name) not in instrument.monitors]
     if not dead:
         return counts
     warnings.warn(f"{', '.join(dead)} held fill values throughout and were left out", stacklevel=4)
-    return counts.drop_sel(channel=dead)
+    kept = counts.drop_sel(channel=dead)
+    if "quality" not in kept or not np.isfinite(kept["counts"].to_numpy().astype(float)).any():
+        return kept
+    # A reader may have flagged the samples for these channels; screening flags anew what is missing in the others.
+    return _without_missing(kept)
 
 
 def _choose_length(every: str | None, counts: xr.Dataset, *, series: bool) -> str | None:
