@@ -86,8 +86,10 @@ train-spectra: $(STAMPS)/test ## train the networks that reconstruct spectra
 	cp -r runs/radem-protons src/particleflux/models/radem-protons
 
 train-npe: $(STAMPS)/test ## train the networks of npe, for protons and for electrons with protons
-	set -e; commit=$$(git describe --always --abbrev=40 --dirty); for species in proton electron; do \
-	$(BIN)/particleflux train npe -o runs/radem-$${species}s-npe --species $$species --commit $$commit; done
+	set -e; commit=$$(git describe --always --abbrev=40 --dirty); \
+	$(BIN)/particleflux train npe -o runs/radem-protons-npe --commit $$commit; \
+	$(BIN)/particleflux train npe -o runs/radem-electrons-npe --species electron --steps 6000 --tuning-steps 2500 \
+	--samples 1000000 --commit $$commit
 	for species in proton electron; do rm -rf src/particleflux/models/radem-$${species}s-npe; \
 	cp -r runs/radem-$${species}s-npe src/particleflux/models/ || exit 1; done
 

@@ -83,7 +83,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     shown = capsys.readouterr().out
     for command in (
-        "demo", "reconstruct", "compare", "simulate", "history", "forecast", "verify", "correlate", "fetch", "models", "train",
+        "demo", "reconstruct", "compare", "events", "dose", "simulate", "history", "forecast", "verify", "correlate",
+        "fetch", "models", "train",
     ):  # fmt: skip
         assert command in shown
     assert run("train", "--help") == 0

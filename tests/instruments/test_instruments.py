@@ -102,6 +102,44 @@ def test_radem_background():
     assert (quiet["background_rate_std"] > 0).all()
 
 
+def test_channels_to_read_and_their_errors(counter):
+    """Without the tables all channels are read and none is worse than the others; with them as they say."""
+    instrument = load_instrument(counter)
+    assert instrument.reads == {"proton": ("low", "high"), "electron": ("low", "high")}
+    assert instrument.response_errors == {}
+    counter.write_text(COUNTER + '[reads]\nproton = ["high"]\n[response_error]\nhigh = 0.25\n', encoding="utf-8")
+    instrument = load_instrument(counter)
+    assert instrument.reads == {"proton": ("high",), "electron": ("low", "high")}
+    assert instrument.response_errors == {"high": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ('[reads]\nproton = ["top"]', r"\[reads\]: 'proton' is \['top'\], expected names among \['low', 'high'\]"),
+        ("[reads]\nproton = []", "at least one and none twice"),
+        ('[reads]\nmuon = ["low"]', r"\[reads\]: unknown key 'muon'"),
+        ("[response_error]\ntop = 0.1", r"\[response_error\]: unknown channels \['top'\]"),
+        ("[response_error]\nlow = 1.5", r"the errors of \['low'\] exceed 1, expected relative errors"),
+        ("[response_error]\nlow = -0.1", "'low' is -0.1, expected a finite number above 0"),
+    ],
+)
+def test_wrong_channels_to_read_are_refused(counter, tables, message):
+    """Channels that there are not, none at all, other species and errors that are none are refused."""
+    counter.write_text(f"{COUNTER}{tables}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"{re.escape(str(counter))}.*{message}"):
+        load_instrument(counter)
+
+
+def test_radem_channels_to_read():
+    """Protons are read from the proton head; electrons from both heads without the two channels that drift."""
+    radem = load_instrument("radem")
+    assert radem.reads["proton"] == PDH
+    assert radem.reads["electron"][: len(PDH)] == PDH
+    assert set(radem.reads["electron"]) - set(PDH) < set(EDH) - {"EDH7", "EDH8"}
+    assert radem.response_errors["PDH7"] == 0.5
+
+
 def test_hardest_event_is_optional(counter):
     """The table of the hardest event is read in its order; without it an instrument has none."""
     assert load_instrument(counter).hardest == {}

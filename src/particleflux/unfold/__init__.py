@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ class Unfolder(Protocol):
         """Digest of the response that the method is tied to; None if it takes any."""
         ...
 
-    def unfold(self, counts: xr.Dataset, background: xr.Dataset) -> xr.Dataset:
+    def unfold(
+        self, counts: xr.Dataset, background: xr.Dataset, *, progress: Callable[[int, int], None] | None = None
+    ) -> xr.Dataset:
         """Turn counts into spectra.
 
         Parameters
@@ -25,6 +28,8 @@ class Unfolder(Protocol):
             `counts` (time, channel), `exposure` (time) in s and `quality` (time).
         background : Dataset
             `background_rate` and `background_rate_std` in s-1, dims (channel) or (time, channel).
+        progress : callable, optional
+            Called with the samples done and the samples in all.
 
         Returns
         -------

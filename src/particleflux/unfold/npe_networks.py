@@ -110,20 +110,19 @@ class NpeNetworks:
             populations = _populations(card["populations"])
             scaler = Scaler(**{key: tuple(map(float, values)) for key, values in card["scaler"].items()})
             n_features = len(card["features"])
+            n_targets = populations[-1].integral.stop + len(channels)
+            n_scores = populations[-1].scores.stop
             sessions = [start_session(name, artefact.networks[name]) for name in (QUANTILE_FILE, COPULA_FILE)]
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             msg = f"model {artefact.name!r}: its card lacks or misstates {error}; train or install the model again"
             raise ArtefactError(msg) from error
-        n_targets = populations[-1].integral.stop + len(channels)
-        n_scores = populations[-1].scores.stop
         found = {port.name: port.shape[1:] for session in sessions for port in session.get_outputs()}
-        if [port.name for port in sessions[0].get_outputs()] != ["quantiles"]:
-            found = {}
         sizes = {len(values) for values in vars(scaler).values()} | {
             port.shape[1] for session in sessions for port in session.get_inputs()
         }
         if (
-            found.get("quantiles") != [len(QUANTILES), n_targets]
+            [port.name for port in sessions[0].get_outputs()] != ["quantiles"]
+            or found.get("quantiles") != [len(QUANTILES), n_targets]
             or found.get("loadings", [0])[0] != n_scores
             or sizes != {n_features}
         ):

@@ -36,7 +36,8 @@ def copula_loss(loadings: torch.Tensor, own: torch.Tensor, scores: torch.Tensor)
     """Score normal scores (batch, target) by minus the log density of their correlation, relative to independence."""
     weighted = loadings / own[..., None]
     inner = torch.eye(loadings.shape[-1]) + loadings.transpose(1, 2) @ weighted
-    root = torch.linalg.cholesky(inner)
+    # No exception where weights diverge: the loss becomes NaN, which the training tells.
+    root = torch.linalg.cholesky_ex(inner)[0]
     seen = (weighted.transpose(1, 2) @ scores[..., None])[..., 0]
     solved = torch.linalg.solve_triangular(root, seen[..., None], upper=False)[..., 0]
     quadratic = (scores**2 / own).sum(dim=-1) - (solved**2).sum(dim=-1)
