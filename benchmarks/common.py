@@ -28,9 +28,14 @@ IMAGES = ROOT / "docs" / "images"
 #: The model that reconstructs spectra.
 SHIPPED = "radem-protons"
 #: The models that forecast, on daily and on hourly inputs.
+SHIPPED_NPE = ("radem-protons-npe", "radem-electrons-npe")
 SHIPPED_FORECASTS = ("geo-electrons-daily", "geo-electrons-hourly")
 #: What trains each of the models that ship.
-_TRAINED_BY = {SHIPPED: "train-spectra", **dict.fromkeys(SHIPPED_FORECASTS, "train-forecast")}
+_TRAINED_BY = {
+    SHIPPED: "train-spectra",
+    **dict.fromkeys(SHIPPED_NPE, "train-npe"),
+    **dict.fromkeys(SHIPPED_FORECASTS, "train-forecast"),
+}
 
 
 def data_folder() -> Path:

@@ -16,6 +16,7 @@ import numpy as np
 from common import arguments, data_folder, radem_folder, table, write_result
 
 from particleflux import cli
+from particleflux.reconstruct import DEFAULT_METHOD
 
 #: NOAA SWPC, Solar Proton Events Affecting the Earth Environment: begin, maximum of >10 MeV in pfu.
 NOAA_ONSET, NOAA_PEAK = np.datetime64("2012-03-07T05:10"), 6530.0
@@ -125,7 +126,7 @@ def spread(quantity: dict[str, Any], form: str | None = None) -> str:
 
 def main() -> None:
     parser = arguments(__doc__ or "", model=False)
-    parser.add_argument("--method", default="ensemble", help="method for RADEM (default: %(default)s)")
+    parser.add_argument("--method", default=DEFAULT_METHOD, help="method for RADEM (default: %(default)s)")
     parser.add_argument("--every", default="15min", help="accumulation of RADEM (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -171,7 +171,7 @@ def run_demo(
     instrument : str
         The instrument that sees it.
     method : Unfolder, optional
-        The method; by default the shipped ensemble.
+        The method; by default that of `particleflux.reconstruct`, with the model that ships.
     command : str
         The command line, for the provenance.
 
@@ -196,7 +196,7 @@ def run_demo(
     simulated = event.simulate(chosen)
     counts = simulated[["counts", "exposure", "quality"]].drop_vars("energy", errors="ignore")
     prepared = prepare(counts, instrument=chosen, background="auto", every=EVERY)
-    spectra = prepared.unfold(method or load_method("ensemble", energies=ENERGIES))
+    spectra = prepared.unfold(method or load_method(energies=ENERGIES))
     truth = average_truth(simulated, spectra)
     provenance = Provenance.now(
         command=command,

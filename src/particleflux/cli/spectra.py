@@ -120,7 +120,7 @@ def reconstruct(
         from particleflux.export import Provenance, check_writable, write_spectra
         from particleflux.export.files import FIGURE_SUFFIXES
         from particleflux.instruments import load_instrument
-        from particleflux.reconstruct import DEFAULT_METHOD, load_method
+        from particleflux.reconstruct import load_method
         from particleflux.summary import summarise
 
         # Every mistake that can show before the files are read shows before.
@@ -131,7 +131,7 @@ def reconstruct(
         parse_span(start, stop)
         chosen = load_instrument(instrument)
         unfolder = load_method(
-            DEFAULT_METHOD if method is None else method,
+            method,
             instrument=chosen,
             model=model,
             species=species,
@@ -147,7 +147,7 @@ def reconstruct(
     with progress_line("Reconstructing", quiet=quiet) as show:
         spectra = prepared.unfold(unfolder, progress=show)
     settings = {
-        "method": method or DEFAULT_METHOD, "species": species, "start": start, "stop": stop,
+        "method": spectra.attrs.get("method", method), "species": species, "start": start, "stop": stop,
         "every": prepared.length or "native",
         "background": background or [prepared.background.attrs.get("source", "auto")], "energies": wanted,
         "response_error": response_error, "samples": samples, "response": None if response is None else response.name,

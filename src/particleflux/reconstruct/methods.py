@@ -24,7 +24,7 @@ METHODS = {
     "regularised": "smoothest spectrum that the counts allow (Tikhonov in log flux, MLEM, GRAVEL)",
 }
 #: What is used where no method is named.
-DEFAULT_METHOD = "ensemble"
+DEFAULT_METHOD = "npe"
 #: Species that each method exists for.
 SPECIES = {name: ("proton", "electron") if name == "npe" else ("proton",) for name in METHODS}
 #: Methods that a trained model belongs to; the others work from the response itself.
@@ -34,7 +34,7 @@ SAMPLED = ("npe", "bayes", "regularised")
 
 
 def load_method(
-    name: str = DEFAULT_METHOD,
+    name: str | None = None,
     *,
     instrument: str | Instrument = "radem",
     model: str | None = None,
@@ -48,8 +48,8 @@ def load_method(
 
     Parameters
     ----------
-    name : str
-        A name of `METHODS`.
+    name : str, optional
+        A name of `METHODS`; by default that which `model` was trained for, and `DEFAULT_METHOD` without a model.
     instrument : str or Instrument
         What counted, by name or file. A trained method works with the instrument of its model only.
     model : str, optional
@@ -79,6 +79,8 @@ def load_method(
     ArtefactError
         If the model is missing, damaged, or of another version.
     """
+    if name is None:
+        name = DEFAULT_METHOD if model is None else _method_of(model)
     check_method(name, model=model, species=species, energies=energies, response_error=response_error, samples=samples)
     chosen = load_instrument(instrument) if isinstance(instrument, str) else instrument
     settings: dict[str, Any] = {}
@@ -97,6 +99,14 @@ def load_method(
         trained_for = method.trained_for if response.species == "proton" else None
         check_response(response, chosen, tolerance=tolerance, trained_for=trained_for)
     return method
+
+
+def _method_of(model: str) -> str:
+    """Tell which method a trained model is for; `DEFAULT_METHOD`, which refuses it, if for none."""
+    from particleflux.artefact import Artefact
+    from particleflux.unfold.targets import KIND
+
+    return "ensemble" if Artefact.load(model).card["kind"] == KIND else DEFAULT_METHOD
 
 
 def _load_trained(name: str, model: str | None, species: str, settings: dict[str, Any]) -> Unfolder:
