@@ -25,10 +25,11 @@ from particleflux.artefact import Artefact
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 IMAGES = ROOT / "docs" / "images"
-#: The model that reconstructs spectra.
+#: The ensembles that reconstruct spectra of one form.
 SHIPPED = "radem-protons"
-#: The models that forecast, on daily and on hourly inputs.
+#: The networks of npe: protons, and electrons with protons.
 SHIPPED_NPE = ("radem-protons-npe", "radem-electrons-npe")
+#: The models that forecast, on daily and on hourly inputs.
 SHIPPED_FORECASTS = ("geo-electrons-daily", "geo-electrons-hourly")
 #: What trains each of the models that ship.
 _TRAINED_BY = {

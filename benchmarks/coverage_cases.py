@@ -22,7 +22,7 @@ THRESHOLDS = (10.0, 30.0, 60.0)
 #: Thresholds whose truth is kept: one more, which no method gives of itself and only joint draws can tell.
 TRUE_THRESHOLDS = (10.0, 30.0, 40.0, 60.0)
 REFERENCE = "PDH1"
-#: Of all random numbers; no training used it (those of `npe` are seeded by three numbers, these by two).
+#: Of all random numbers; no training used it.
 SEED = 4_040_404
 #: Every set of cases has a random stream of its own.
 STREAMS = {

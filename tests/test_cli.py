@@ -20,7 +20,6 @@ from particleflux.demo import Event
 from particleflux.export import Provenance, open_dataset, open_spectra, write_dataset
 from particleflux.instruments import load_instrument
 from particleflux.names import attributes
-from particleflux.reconstruct import DEFAULT_METHOD
 from particleflux.simulate import TRUTH_ENERGIES
 from particleflux.unfold.targets import SHIPPED
 
@@ -134,7 +133,7 @@ def test_settings_reach_the_method(tmp_path: Path, counts_file: Path, flat: list
     options = ["--energies", "5,30", "--response-error", "0.1", "--model", "mine", "-q"]
     assert run("reconstruct", counts_file, "-o", tmp_path / "event.nc", *options) == 0
     expected = {
-        "name": DEFAULT_METHOD,
+        "name": None,
         "model": "mine",
         "species": "proton",
         "energies": (5.0, 30.0),
@@ -446,13 +445,21 @@ def test_simulated_file_is_reconstructed_sample_by_sample(tmp_path: Path, capsys
     assert not (tmp_path / "no.nc").exists()
 
 
-def test_intervals_hold_the_simulated_truth(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "prior"),
+    [
+        ("ensemble", []),
+        # Rolling power laws as the prior of `npe` has them, which is narrower than that of the ensembles.
+        ("npe", ["--parameter", "spectral_index=0,4.5", "--parameter", "rollover_energy=7,300,log"]),
+    ],
+)
+def test_intervals_hold_the_simulated_truth(tmp_path: Path, method: str, prior: list[str]) -> None:
     """Of simulated spectra, the 68 % interval of the shipped model holds the truth for about 68 %."""
     sim, out = tmp_path / "sim.nc", tmp_path / "spectra.nc"
     energies = [f"{value!r}" for value in TRUTH_ENERGIES if 4 < value < 60]
     simulated = ("--n", "2000", "--signal", "10,1e5", "--background-error", "0.03")
-    assert run("simulate", "-o", sim, *simulated) == 0
-    assert run("reconstruct", sim, "-o", out, "--energies", ",".join(energies), "-q") == 0
+    assert run("simulate", "-o", sim, *simulated, *prior) == 0
+    assert run("reconstruct", sim, "-o", out, "--method", method, "--energies", ",".join(energies), "-q") == 0
     truth = open_dataset(sim)["flux_true"].sel(energy=[float(value) for value in energies])
     spectra = open_spectra(out)
     inside = (spectra["flux_lower"] < truth) & (truth < spectra["flux_upper"])

@@ -27,6 +27,8 @@ from particleflux.reconstruct import (
 from particleflux.reconstruct.methods import SAMPLED, TRAINED
 from particleflux.simulate import Range, Simulation
 from particleflux.summary import summarise
+from particleflux.unfold.ensemble import EnsembleUnfolder
+from particleflux.unfold.npe import NpeUnfolder
 
 RADEM = load_instrument("radem")
 
@@ -122,6 +124,8 @@ def test_unknown_settings_are_refused(counts: xr.Dataset) -> None:
     with pytest.raises(DataError, match="'fit' has no model for species 'electron'; choose one of: proton, or the m"):
         load_method("fit", species="electron")
     with pytest.raises(DataError, match=r"'ensemble' has no model for species 'muon'; choose one of: proton$"):
+        load_method("ensemble", species="muon")
+    with pytest.raises(DataError, match=r"'npe' has no model for species 'muon'; choose one of: proton, electron$"):
         load_method(species="muon")
     for wrong in ((), (10.0, 5.0), (-1.0, 5.0), (float("nan"),)):
         with pytest.raises(DataError, match="positive numbers in MeV that increase"):
@@ -470,3 +474,10 @@ def test_prepared_without_an_instrument_still_works(counts: xr.Dataset) -> None:
     prepared = prepare(counts, background=RADEM.quiet_background(), every="1h")
     spectra = Prepared(prepared.counts, prepared.background).unfold(ExcessUnfolder())
     assert spectra.attrs["assessment_species"].startswith("not judged: nothing is known")
+
+
+def test_a_model_alone_chooses_its_method() -> None:
+    """Scripts that name a model of the ensembles, and no method, keep their method."""
+    assert isinstance(load_method(model="radem-protons"), EnsembleUnfolder)
+    assert isinstance(load_method(model="radem-protons-npe"), NpeUnfolder)
+    assert isinstance(load_method(), NpeUnfolder)

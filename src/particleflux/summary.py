@@ -73,9 +73,11 @@ def summarise(spectra: xr.Dataset) -> Summary:
         "file": "the one that the file of counts holds",
         "instrument": "the quiet level of the instrument file, for want of quiet data",
     }
+    # An upper limit has no median.
+    bound = spectra["flux_upper95"] if "flux_upper95" in spectra else spectra["flux"]
     return Summary(
         n_samples=spectra.sizes["time"],
-        n_reconstructed=int(spectra["flux"].notnull().any("energy").sum()),
+        n_reconstructed=int(bound.notnull().any("energy").sum()),
         flags={name: number for name, number in counted.items() if number},
         ensembles={int(bins): int(number) for bins, number in zip(found, times, strict=True)},
         background=words.get(str(source), str(source)) + (f", {span}" if span else ""),

@@ -51,6 +51,8 @@ class Following:
 
 
 FOLLOWING = Following()
+#: What a background may say of its own standard deviation: the part that all channels share, s-1.
+COMMON_STD = "background_rate_common_std"
 
 
 def follow_background(
@@ -128,6 +130,8 @@ def follow_background(
     common = known.exponent * (level_std / level)[:, None]
     modulation = following.modulation_std * np.log(level)[:, None]
     followed, shared = rate * change, rate * change * common
+    if COMMON_STD in background:
+        shared = np.hypot(shared, change * background[COMMON_STD].sel(channel=known.names).to_numpy())
     followed_std = change * np.hypot(rate * np.hypot(common, modulation), own)
     flags = np.where(held, int(Quality.BACKGROUND_HELD), 0)
     if background.attrs.get("source") == "instrument":

@@ -73,7 +73,9 @@ def assess(
     require(spectra, "flux", "quality")
     quality = spectra["quality"].to_numpy().astype(np.int64)
     others = [dim for dim in spectra["flux"].dims if dim != "time"]
-    outside = ((quality & int(_OUTSIDE)) != 0) | ~spectra["flux"].notnull().any(others).to_numpy()
+    # An upper limit has no median.
+    bound = spectra["flux_upper95"] if "flux_upper95" in spectra else spectra["flux"]
+    outside = ((quality & int(_OUTSIDE)) != 0) | ~bound.notnull().any(others).to_numpy()
     unseen = (quality & int(Quality.BELOW_DETECTION)) != 0
 
     level = np.full(len(quality), int(Assessment.GOOD), dtype=np.int8)
@@ -195,8 +197,9 @@ def share_of_electrons(
         weight, known = _solve(own[usable], shared[usable], spread[usable], electrons[usable])
         amplitude[usable] = (weight * excess[usable]).sum(axis=1) / known
         deviation[usable] = 1.0 / np.sqrt(known)
-    net = np.nansum(take(counts["counts"], read) - take(background["background_rate"], read) * seconds, axis=1)
-    made = amplitude * seconds[:, 0] * float(per_unit.sel(channel=read).sum())
+    excess = take(counts["counts"], read) - take(background["background_rate"], read) * seconds
+    net = np.nansum(excess, axis=1)
+    made = amplitude * seconds[:, 0] * (np.isfinite(excess) @ per_unit.sel(channel=read).to_numpy())
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(net > 0, made / net, np.nan)
     return share, amplitude / deviation, f"electrons by {', '.join(tell)} against E^-{ELECTRON_INDEX:g}"

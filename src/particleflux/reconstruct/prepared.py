@@ -23,6 +23,8 @@ from particleflux.unfold import Unfolder
 #: Accumulation of a time series when none is asked for; one whose samples are longer is kept as it is.
 DEFAULT_LENGTH = "15min"
 _BACKGROUND = ("background_rate", "background_rate_std")
+#: What the background may say besides: how much of its error the channels share.
+_COMMON = "background_rate_common_std"
 #: What screening concludes from the times and from the neighbours of a sample.
 _FROM_TIME = Quality.GAP | Quality.SHORT | Quality.SPIKE | Quality.DO_NOT_USE | Quality.SATURATED
 
@@ -168,7 +170,8 @@ def prepare(
     own = background is None and _BACKGROUND[0] in counts
     if own:
         require(counts, *_BACKGROUND)
-    wanted = ("counts", "exposure", "quality", *(_BACKGROUND if own else ()))
+    stated = [name for name in (*_BACKGROUND, _COMMON) if own and name in counts]
+    wanted = ("counts", "exposure", "quality", *stated)
     counts = _without_dead_channels(counts[[name for name in wanted if name in counts]], chosen)
     # Spikes and moved thresholds show at the native cadence only: screen before accumulating.
     screened = _screen(counts, chosen, series=series)
@@ -176,8 +179,8 @@ def prepare(
     # A background at the times of the counts is averaged over the same samples as they are summed.
     accumulated = accumulate(screened, length)
     if own:
-        level = accumulated[list(_BACKGROUND)].assign_attrs(source="file")
-        accumulated = accumulated.drop_vars(_BACKGROUND)
+        level = accumulated[stated].assign_attrs(source="file")
+        accumulated = accumulated.drop_vars(stated)
     else:
         level = _reference("auto" if background is None else background, screened, chosen)
     if "time" in level["background_rate"].dims:

@@ -263,6 +263,9 @@ class BowtieUnfolder:
         refused = is_told & (net < -_REFUSED_SIGMA * sigma)
         doubtful = refused | (is_told & (through > _LARGEST_SHARE * np.maximum(net, 0.0)) & (through > 0))
         seen = is_told & (net > DETECTION_SIGMA * np.sqrt(np.maximum(level, 1.0) @ used.T + known))
+        if self.penetrating is not None:
+            # Nobody tells what came through the walls.
+            doubtful |= seen & ~observation.is_read[:, [names.index(self.penetrating)]]
         quantiles = _quantiles(net, sigma)
         factors = np.array([tie.factor for tie in ties])
         flux = quantiles / (observation.exposure[:, None] * factors)[:, None]

@@ -167,8 +167,9 @@ class NpeUnfolder:
             simulated samples like this one that fit worse; `quality` (time); `flux_sample` where draws were asked for.
             Samples that cannot be read are NaN and flagged NOT_PROCESSED. Of electrons, whose channels count protons as
             well, an energy with a 95 % interval of more than 1.5 decades has its upper bounds alone (median NaN, lower
-            bounds 0); BELOW_DETECTION where that holds for all; and nothing where protons and electrons together do not
-            explain the counts (`fit_probability` below 0.01; EXTRAPOLATED, NOT_PROCESSED).
+            bounds 0, draws NaN); BELOW_DETECTION where that holds for all integral fluxes; and nothing where protons
+            and electrons together do not explain the counts (`fit_probability` below 0.01; EXTRAPOLATED,
+            NOT_PROCESSED).
 
         Raises
         ------
@@ -199,8 +200,10 @@ class NpeUnfolder:
         quality[usable[np.isnan(flux[usable, 0, 0])]] |= int(Quality.EXTRAPOLATED | Quality.NOT_PROCESSED)
         if self.species != networks.populations[0].species:
             is_limit = _refuse_medians(flux)
-            _refuse_medians(found.integral)
-            quality[is_limit.all(axis=1)] |= int(Quality.BELOW_DETECTION)
+            found.samples[np.repeat(is_limit[:, None], self.samples, axis=1)] = np.nan
+            # By the integrals, which do not depend on the energies asked for.
+            unseen = _refuse_medians(found.integral).all(axis=1)
+            quality[unseen] |= int(Quality.BELOW_DETECTION)
             misfit = found.fit_probability < LEAST_FIT
             flux[misfit] = np.nan
             quality[misfit] |= int(Quality.EXTRAPOLATED | Quality.NOT_PROCESSED)

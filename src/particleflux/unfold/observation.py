@@ -171,7 +171,8 @@ def observe(
         followed = (quality & int(Quality.BACKGROUND_HELD)) == 0
         is_read &= ~(followed[:, None] & np.isin(channels, list(monitors)))
     wrong = (np.where(is_read, number, 0.0) < 0).any(axis=1) | ~(np.isfinite(exposure) & (exposure > 0))
-    wrong |= (is_read & ~(np.isfinite(rate) & np.isfinite(std) & (rate >= 0) & (std >= 0))).any(axis=1)
+    known = np.isfinite(rate) & np.isfinite(std) & np.isfinite(common)
+    wrong |= (is_read & ~(known & (rate >= 0) & (std >= 0) & (common >= 0))).any(axis=1)
     quality[wrong] |= int(Quality.INVALID)
     too_few = is_read.sum(axis=1) < least
     quality[too_few] |= int(Quality.MISSING)
