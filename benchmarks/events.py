@@ -96,7 +96,7 @@ def radem(method: str, work: Path, every: str) -> tuple[list[str], dict[str, Any
     data: dict[str, Any] = {"method": method, "every": every}
     for title, options in (
         (">10 MeV, 10 pfu (SWPC)", ()),
-        (">10 MeV, above quiet time (3 sigma)", ("--rule", "background")),
+        (">10 MeV, above quiet time", ("--rule", "background")),
         (">30 MeV, 1 pfu", ("--energy", "30", "--threshold", "1")),
     ):
         found = events(spectra, work / "radem.json", *options)

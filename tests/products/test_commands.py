@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from particleflux.cli import main
-from particleflux.export import open_dataset, write_spectra
+from particleflux.export import open_dataset, open_spectra, write_spectra
 
 ENERGY = np.geomspace(5.0, 100.0, 12)
 
@@ -56,6 +56,7 @@ def test_scoreboard_is_written_where_the_place_is_known(file, tmp_path, capsys):
     out, report = tmp_path / "events.json", tmp_path / "report.json"
     assert main(["events", str(file), "-o", str(out), "--scoreboard", str(report)]) == 2
     assert "--location" in capsys.readouterr().err
+    assert not out.exists()
     assert main(["events", str(file), "-o", str(out), "--scoreboard", str(report), "--location", "mars"]) == 0
     forecast = json.loads(report.read_text())["sep_forecast_submission"]["forecasts"][0]
     assert forecast["peak_intensity"]["intensity"] == pytest.approx(150.0)
@@ -67,7 +68,12 @@ def test_scoreboard_is_written_where_the_place_is_known(file, tmp_path, capsys):
         (["--rule", "own"], "--rule: found 'own'"),
         (["--sigma", "3"], "--sigma: found with --rule swpc"),
         (["--rule", "background", "--threshold", "3"], "--threshold: found with --rule background"),
-        (["--quiet-time", "yesterday"], "--quiet-time: found 'yesterday'"),
+        (["--rule", "background", "--quiet-time", "yesterday"], "--quiet-time: found 'yesterday'"),
+        (["--rule", "background", "--quiet-time", "none"], "--quiet-time: found 'none' with --rule background"),
+        (["--quiet-time", "auto"], "--quiet-time: found with --rule swpc"),
+        (["--goes-energies", "nominal"], "--goes-energies: found with spectra that are not of GOES"),
+        (["--location", "mars"], "--location: found without --scoreboard"),
+        (["--location", "juice", "--scoreboard", "report.json"], "--location: found 'juice'"),
         (["--start", "2030-01-01"], "--start, --stop"),
         (["--dwell", "soon"], "dwell='soon'"),
         (["--energy", "2"], "expected at least 5 MeV"),
@@ -90,6 +96,62 @@ def test_files_that_are_no_spectra_are_refused(file, tmp_path, capsys):
     assert "found 2 files" in capsys.readouterr().err
     assert main(["events", str(file), "-o", str(tmp_path / "events.nc")]) == 2
     assert "suffix '.nc'" in capsys.readouterr().err
+
+
+def run_changed(file, tmp_path, change, *options):
+    """Run `events` on the spectra of the file after a change, with a report; give exit code and report."""
+    path, report = tmp_path / "changed.nc", tmp_path / "report.json"
+    kept = open_spectra(file)
+    change(kept)
+    write_spectra(kept, path)
+    where = ["--scoreboard", str(report), "--location", "mars"]
+    code = main(["events", str(path), "-o", str(tmp_path / "events.json"), *where, *options])
+    return code, json.loads(report.read_text())["sep_forecast_submission"] if report.exists() else None
+
+
+def test_spectra_without_any_flux_are_no_all_clear(file, tmp_path, capsys):
+    def empty(kept):
+        kept["flux"][:] = np.nan
+        for key in ("_lower", "_upper", "_lower95", "_upper95"):
+            kept[f"flux{key}"][:] = np.nan
+
+    assert run_changed(file, tmp_path, empty) == (2, None)
+    assert "found none in 96 samples" in capsys.readouterr().err
+
+
+def test_time_that_was_mostly_not_seen_is_no_all_clear(file, tmp_path, capsys):
+    def thin(kept):
+        kept["flux"][10:90] = np.nan
+
+    code, report = run_changed(file, tmp_path, thin)
+    assert code == 0
+    assert "all_clear" not in report["forecasts"][0]
+    assert "too little data for an all-clear" in capsys.readouterr().err
+
+
+def test_electrons_are_reported_as_electrons_and_without_a_storm_level(file, tmp_path, capsys):
+    code, report = run_changed(file, tmp_path, lambda kept: kept.attrs.update(species="electron"))
+    assert code == 0
+    assert report["forecasts"][0]["species"] == "electron"
+    shown = capsys.readouterr().out
+    assert "pfu" not in shown
+    assert "S2" not in shown
+
+
+def test_empty_report_says_the_level_that_was_computed(file, tmp_path):
+    quiet = ["--rule", "background", "--quiet-time", "2024-05-01T04:00/2024-05-01T11:45"]
+    code, report = run_changed(file, tmp_path, lambda kept: None, *quiet)
+    assert code == 0
+    (forecast,) = report["forecasts"]
+    assert forecast["all_clear"]["all_clear_boolean"] is True
+    assert forecast["all_clear"]["threshold"] > 150.0
+
+
+@pytest.mark.parametrize("command", ["events", "dose"])
+def test_samples_that_are_no_series_are_refused(file, tmp_path, capsys, command):
+    path = write_spectra(open_spectra(file).assign_attrs(independent_samples=1), tmp_path / "simulated.nc")
+    assert main([command, str(path), "-o", str(tmp_path / "out.json")]) == 2
+    assert "independent of each other" in capsys.readouterr().err
 
 
 def test_storm_of_march_2012_is_found_with_the_onset_that_noaa_lists(shared_data, tmp_path, capsys):

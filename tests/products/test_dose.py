@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from particleflux.errors import AxisError, DataError, MissingDataError
+from particleflux.names import Quality
 from particleflux.products import dose, dose_behind_aluminium
 
 ENERGY = np.geomspace(5.0, 300.0, 40)
@@ -115,6 +116,21 @@ def test_missing_samples_are_left_out_or_filled_with_the_mean(spectra):
     three, four = (dose_behind_aluminium(rows, DEPTHS, interpolate_gaps=fill) for fill in (False, True))
     assert (three.attrs["n_samples"], three.attrs["measured_time"]) == (3, 2700.0)
     np.testing.assert_allclose(four["dose"], 4 / 3 * three["dose"])
+
+
+@pytest.mark.usefixtures("_spacepy")
+def test_limits_count_in_the_upper_ends_only_and_doubtful_samples_not_at_all(spectra):
+    flux = np.stack([ENERGY**-2.5] * 4)
+    quality = [0, int(Quality.BELOW_DETECTION), int(Quality.EXTRAPOLATED), 0]
+    one = dose_behind_aluminium(spectra(ENERGY, flux[:1], exposure=[900.0]), DEPTHS)["dose"]
+    bounds = {f"flux{key}": flux for key in ("_lower", "_upper", "_lower95", "_upper95")}
+    for more in (bounds, {"flux_sample": np.stack([flux] * 3, axis=1)}):
+        rows = spectra(ENERGY, flux, quality=quality, **more).assign(assessment=("time", [0, 5, 4, 3]))
+        found = dose_behind_aluminium(rows, DEPTHS)
+        for name in ("dose", "dose_lower", "dose_lower95"):
+            np.testing.assert_allclose(found[name], one, rtol=1e-9)
+        np.testing.assert_allclose(found["dose_upper95"], 2 * one, rtol=1e-9)
+        assert (found.attrs["limit_share"], found.attrs["doubtful_share"]) == (0.25, 0.5)
 
 
 @pytest.mark.usefixtures("_spacepy")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from particleflux.errors import AxisError, DataError, MissingDataError
-from particleflux.names import Quality
-from particleflux.products import EventRule, find_events
+from particleflux.names import Assessment, Quality
+from particleflux.products import EventRule, find_events, survey
 
 DAY = 288  # points of 5 minutes
 
@@ -127,7 +127,9 @@ def test_draws_are_curves_and_say_how_many_show_the_event(series):
     factors = np.array([0.25] * 25 + [1.0] * 50 + [2.0] * 25)
     (event,) = find_events(series(values, draws=values[:, None] * factors))
     assert event.seen_share == 0.75
-    assert (event.peak.value, event.peak.lower, event.peak.upper95) == (20.0, 20.0, 40.0)
+    # The draws that show no event count in peak and fluence, over the time of the known one.
+    assert (event.peak.value, event.peak.lower, event.peak.upper95) == (20.0, 5.0, 40.0)
+    assert event.fluence.lower == pytest.approx(24 * 5.0 * 300.0)
     assert event.onset.lower95 == clock(24)
 
 
@@ -143,6 +145,67 @@ def test_point_below_detection_is_a_limit_and_makes_no_event(series):
     values = block(24, 47)
     flags = np.where(values > 1, int(Quality.BELOW_DETECTION), 0)
     assert find_events(series(values, quality=flags)) == ()
+
+
+def test_limits_inside_an_event_count_in_the_upper_end_of_its_fluence_only(series):
+    values = block(24, 47)
+    flags = np.zeros(DAY, int)
+    flags[30:34] = int(Quality.BELOW_DETECTION)
+    values[30:34] = 500.0  # what the method assumed beforehand
+    bounds = {"_lower": values, "_upper": values}
+    for more in ({"bounds": bounds}, {"draws": np.stack([values] * 3, axis=1)}):
+        (event,) = find_events(series(values, quality=flags, **more))
+        assert event.flags == ("limits_inside",)
+        assert event.peak.value == event.peak.upper == 100.0
+        for found in (event.fluence, event.fluence_independent):
+            assert (found.value, found.lower) == pytest.approx((20 * 100.0 * 300.0,) * 2)
+        assert event.fluence.upper == pytest.approx((20 * 100.0 + 4 * 500.0) * 300.0)
+
+
+def test_doubtful_samples_are_missing(series):
+    values = block(24, 47)
+    flags = np.zeros(DAY, int)
+    flags[30] = int(Quality.EXTRAPOLATED | Quality.BELOW_DETECTION)
+    rows = series(values, quality=flags)
+    levels = np.zeros(DAY, int)
+    levels[[32, 34, 36]] = Assessment.MIXED, Assessment.OTHER_SPECIES, Assessment.OUTSIDE
+    (event,) = find_events(rows.assign(assessment=("time", levels)))
+    assert (event.n_missing, event.flags) == (3, ("gap_inside", "doubtful_inside"))
+    found = survey(rows.assign(assessment=("time", levels)))
+    assert found.doubtful_share == pytest.approx(3 / DAY)
+    assert survey(series(np.where(flags > 0, np.nan, values), quality=flags)).doubtful_share == 0.0  # no flux anyway
+    assert found.coverage == pytest.approx(1 - 3 / DAY)
+    assert find_events(rows.assign(quality=("time", np.full(DAY, int(Quality.CHANNEL_LEFT_OUT)))))  # no doubt
+    with pytest.raises(MissingDataError, match=r"found none in 288 samples \(288 of them left out"):
+        find_events(rows.assign(quality=("time", np.full(DAY, int(Quality.EXTRAPOLATED)))))
+
+
+def test_quiet_level_is_that_of_detections_else_of_upper_limits(series):
+    values = block(250, 270, flux=50.0, base=1.0)
+    flags = np.where(values > 1, 0, int(Quality.BELOW_DETECTION))
+    values[flags > 0] = 40.0  # the best value of a limit is no level
+    upper = np.where(flags > 0, 3.0, 60.0)
+    quiet = (np.datetime64("2024-05-01T00:00"), np.datetime64("2024-05-01T10:00"))
+    rows = series(values, bounds={"_upper95": upper}, quality=flags)
+    found = survey(rows, EventRule.background(quiet=quiet))
+    assert (found.threshold, found.threshold_source) == (3.0, "quiet limits")
+    flags[:20], values[:20] = 0, np.tile([1.0, 2.0], 10)
+    found = survey(series(values, quality=flags), EventRule.background(quiet=quiet))
+    assert found.threshold_source == "quiet detections"
+    assert found.threshold == pytest.approx(1.5 + 3 * np.std(values[:20], ddof=1))
+
+
+def test_single_spectrum_is_one_point_as_long_as_was_asked(series):
+    (event,) = find_events(series([100.0]), EventRule(points=1))
+    assert event.step == 300.0
+    assert event.fluence.value == pytest.approx(100.0 * 300.0)
+    assert find_events(series([100.0])) == ()
+
+
+def test_scale_is_for_protons_only(series):
+    rows = series(block(24, 47)).assign_attrs(species="electron")
+    (event,) = find_events(rows)
+    assert event.s_scale.value is None
 
 
 def test_background_rule_takes_its_level_from_quiet_time(series):

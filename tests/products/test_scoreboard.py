@@ -117,12 +117,21 @@ def test_report_without_events_is_all_clear():
     assert "peak_intensity" not in forecast
 
 
+def test_window_that_was_mostly_not_seen_is_not_called_clear(events):
+    for found, coverage, expected in (((), 0.5, True), ((), 0.49, None), (events, 0.1, False)):
+        report = scoreboard(found, location="mars", coverage=coverage, **WHERE)
+        validate(report, SCHEMA)
+        clear = report["sep_forecast_submission"]["forecasts"][0].get("all_clear", {"all_clear_boolean": None})
+        assert clear["all_clear_boolean"] is expected
+
+
 def test_what_the_format_does_not_take_is_refused(events):
     for settings, words in (
         ({"location": "juice"}, "found location 'juice'"),
         ({"location": "earth", "mode": "live"}, "found mode 'live'"),
         ({"location": "earth", "species": "muon"}, "found species 'muon'"),
         ({"location": "earth", "short_name": "x" * 31}, "31 characters"),
+        ({"location": "earth", "coverage": 1.5}, "found coverage 1.5"),
         ({"location": "earth", "energy": 30.0}, "an event above 10 MeV in a report above 30 MeV"),
     ):
         with pytest.raises(DataError, match=words):

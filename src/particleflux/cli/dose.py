@@ -58,9 +58,7 @@ def dose(
 
         check_writable(out, (".csv", ".json", ".nc"))
         thickness = DEPTHS if depths is None else _parse_depths(depths)
-        opened, paths = open_any_spectra(
-            spectra, span, every="5min", window=None, subtract=True, goes_energies="sandberg2014"
-        )
+        opened, paths = open_any_spectra(spectra, span, every="5min", window=None, subtract=True, goes_energies=None)
     with progress_line("Computing dose", quiet=quiet):
         found = dose_behind_aluminium(opened, thickness, geometry=geometry, interpolate_gaps=fill_gaps)
     provenance = Provenance.now(
@@ -82,6 +80,10 @@ def dose(
     if not quiet:
         days = found.attrs["measured_time"] / 86400
         say(f"{found.attrs['n_samples']} spectra of {opened.sizes['time']}, {days:.3g} days; geometry: {geometry}")
+        if found.attrs["limit_share"] > 0:
+            say(f"{found.attrs['limit_share']:.0%} of the spectra are below detection: in the upper ends only")
+        if found.attrs["doubtful_share"] > 0:
+            say(f"{found.attrs['doubtful_share']:.0%} of the spectra left out: their flux cannot be trusted")
     show_files(path)
 
 

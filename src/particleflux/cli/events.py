@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from particleflux.io.times import TimeRange
-    from particleflux.products import Event, EventRule
+    from particleflux.products import Event, EventRule, Survey
 
     Window = tuple[Any, Any]
 
@@ -49,15 +50,20 @@ def events(
     every: Annotated[str, typer.Option(metavar="TIME", help="Cadence of the points; a coarser one is kept.")] = "5min",
     dwell: Annotated[str, typer.Option(metavar="TIME", help="How long below the threshold ends an event.")] = "3h",
     quiet_time: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="auto|none|START/STOP",
-            help="Quiet time: for `background`, and to subtract from GOES EPEAD, whose fluxes hold their background.",
+            help="Quiet time: for `background`, and to subtract from GOES EPEAD, whose fluxes hold their background. "
+            "A stop that is a bare date includes that day.",
+            show_default="auto",
         ),
-    ] = "auto",
+    ] = None,
     goes_energies: Annotated[
-        str, typer.Option(metavar="sandberg2014|nominal", help="Energies of the channels of GOES EPEAD.")
-    ] = "sandberg2014",
+        str | None,
+        typer.Option(
+            metavar="sandberg2014|nominal", help="Energies of the channels of GOES EPEAD.", show_default="sandberg2014"
+        ),
+    ] = None,
     scoreboard: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CCMC SEP Scoreboard JSON too.")] = None,
     location: Annotated[
         str | None, typer.Option(help="Where it was measured, for the Scoreboard.", show_default="earth for GOES")
@@ -80,19 +86,23 @@ def events(
         for path in (out, scoreboard):
             if path is not None:
                 check_writable(path, (".json",))
-        window = _parse_quiet(quiet_time)
+        _check_use(spectra, rule, quiet_time, goes_energies, scoreboard, location)
+        window = _parse_quiet(quiet_time or "auto")
         chosen = _rule(rule, threshold, sigma, window, {"points": points, "every": every, "dwell": dwell})
         opened, paths = open_any_spectra(
             spectra, span, every=every, window=window, subtract=quiet_time != "none", goes_energies=goes_energies
         )
+        where = _place(opened, location) if scoreboard is not None else None
     with progress_line("Finding events", quiet=quiet):
-        from particleflux.products import find_events, integral_flux
+        from particleflux.products import find_events, integral_flux, survey
 
         fluxes = integral_flux(opened, (energy,))
+        search = survey(fluxes, chosen, energy=energy)
         found = find_events(fluxes, chosen, energy=energy)
     settings = {
         "rule": rule, "threshold": threshold, "sigma": sigma, "energy": energy, "points": points, "every": every,
-        "dwell": dwell, "quiet_time": quiet_time, "goes_energies": goes_energies, "start": start, "stop": stop,
+        "dwell": dwell, "quiet_time": quiet_time or "auto", "goes_energies": goes_energies or "sandberg2014",
+        "start": start, "stop": stop,
     }  # fmt: skip
     provenance = Provenance.now(
         command=command_line(),
@@ -107,21 +117,29 @@ def events(
              "integral_method") if key in fluxes.attrs}  # fmt: skip
     document = {
         "format": FORMAT, "format_version": VERSION, "provenance": provenance.to_dict(), "about": about,
-        "window": list(searched), "events": [event.to_dict() for event in found],
+        "window": list(searched), "search": asdict(search), "events": [event.to_dict() for event in found],
     }  # fmt: skip
-    written = [write_json_document(document, out)]
-    if scoreboard is not None:
-        written.append(_write_scoreboard(found, scoreboard, fluxes, searched, provenance.created, location, chosen))
-    _show(found)
+    documents = [(document, out)]
+    if scoreboard is not None and where is not None:
+        documents.append((_report(found, fluxes, searched, provenance.created, where, search), scoreboard))
+    written = [write_json_document(one, path) for one, path in documents]
+    _show(found, "pfu" if fluxes.attrs.get("species", "proton") == "proton" else "cm-2 s-1 sr-1")
     if not quiet:
         say(f"{len(found)} events above {energy:g} MeV from {searched[0]} to {searched[1]}")
+        _say_limits(search, with_report=scoreboard is not None and not found)
         if "quiet_window" in about:
             say(f"quiet level of {about['quiet_window']} subtracted")
     show_files(*written)
 
 
 def open_any_spectra(
-    names: Sequence[str], span: TimeRange, *, every: str, window: Window | None, subtract: bool, goes_energies: str
+    names: Sequence[str],
+    span: TimeRange,
+    *,
+    every: str,
+    window: Window | None,
+    subtract: bool,
+    goes_energies: str | None,
 ) -> tuple[xr.Dataset, list[Path]]:
     """Read one file of spectra, or files of GOES EPEAD, averaged and with their quiet level subtracted.
 
@@ -137,8 +155,8 @@ def open_any_spectra(
         Quiet time of EPEAD; None to find it.
     subtract : bool
         Subtract it.
-    goes_energies : str
-        Energies of the channels of EPEAD.
+    goes_energies : str or None
+        Energies of the channels of EPEAD; None for those of Sandberg et al.
 
     Returns
     -------
@@ -150,31 +168,73 @@ def open_any_spectra(
     Raises
     ------
     DataError
-        If the files are of no known kind or nothing lies in the range.
+        If the files are of no known kind, their samples are no series in time, or nothing lies in the range.
     """
     from particleflux.export import open_spectra
     from particleflux.io import open_goes_epead
     from particleflux.products import average_spectra, subtract_quiet
 
-    is_goes = any(Path(name).is_dir() or "epead" in Path(name).name.lower() or "*" in name for name in names)
-    if not is_goes:
+    if not _is_goes(names):
         if len(names) > 1:
             refuse("SPECTRA", f"found {len(names)} files, expected one that `reconstruct` wrote, or GOES EPEAD files")
         path = Path(names[0])
         spectra = open_spectra(path)
+        if int(spectra.attrs.get("independent_samples", 0)):
+            refuse(
+                "SPECTRA",
+                f"{path} holds samples that are independent of each other (attribute 'independent_samples'), expected "
+                "a series in time: they make no event and no dose; give spectra of measurements",
+            )
         inside = span.contains(spectra["time"].to_numpy())
         if not inside.any():
             refuse("--start, --stop", f"{path} holds no spectrum in {span}; give another range")
         return spectra.isel(time=inside), [path]
-    if goes_energies not in ("sandberg2014", "nominal"):
-        refuse("--goes-energies", f"found {goes_energies!r}, expected 'sandberg2014' or 'nominal'")
-    spectra = average_spectra(open_goes_epead(names, energies=goes_energies), every)  # type: ignore[arg-type]
+    energies = goes_energies or "sandberg2014"
+    if energies not in ("sandberg2014", "nominal"):
+        refuse("--goes-energies", f"found {energies!r}, expected 'sandberg2014' or 'nominal'")
+    spectra = average_spectra(open_goes_epead(names, energies=energies), every)  # type: ignore[arg-type]
     if subtract:  # before the range is cut: quiet time may lie outside
         spectra = subtract_quiet(spectra, window)
     inside = span.contains(spectra["time"].to_numpy())
     if not inside.any():
         refuse("--start, --stop", f"the files hold no spectrum in {span}; give another range")
     return spectra.isel(time=inside), _files(names, spectra.attrs["source_files"])
+
+
+def _is_goes(names: Sequence[str]) -> bool:
+    return any(Path(name).is_dir() or "epead" in Path(name).name.lower() or "*" in name for name in names)
+
+
+def _check_use(
+    names: Sequence[str], rule: str, quiet_time: str | None, goes_energies: str | None, scoreboard: Path | None,
+    location: str | None,
+) -> None:  # fmt: skip
+    # An option that would do nothing is a mistake of whoever gave it.
+    is_goes = _is_goes(names)
+    if goes_energies is not None and not is_goes:
+        refuse("--goes-energies", "found with spectra that are not of GOES EPEAD, which hold their energies; leave out")
+    if quiet_time is not None and rule == "swpc" and not is_goes:
+        refuse("--quiet-time", "found with --rule swpc and spectra without background, which need none; leave it out")
+    if quiet_time == "none" and rule == "background":
+        refuse(
+            "--quiet-time", "found 'none' with --rule background, whose level is that of quiet time; give 'auto' or it"
+        )
+    if location is not None and scoreboard is None:
+        refuse("--location", "found without --scoreboard, the only file that says where; leave it out or add that")
+    if location is not None:
+        from particleflux.products.scoreboard import LOCATIONS
+
+        if location not in LOCATIONS:
+            refuse(
+                "--location", f"found {location!r}, which the format does not take; give one of {', '.join(LOCATIONS)}"
+            )
+
+
+def _place(spectra: xr.Dataset, location: str | None) -> str:
+    where = location or ("earth" if str(spectra.attrs.get("satellite", "")).startswith("GOES") else None)
+    if where is None:
+        refuse("--location", "expected one for --scoreboard: the spectra do not say where; give such as earth or mars")
+    return where
 
 
 def _files(names: Sequence[str], wanted: Sequence[str]) -> list[Path]:
@@ -243,26 +303,36 @@ def _searched(fluxes: xr.Dataset) -> tuple[str, str]:
     return first, last
 
 
-def _write_scoreboard(
-    found: Sequence[Event], path: Path, fluxes: xr.Dataset, window: tuple[str, str], created: str,
-    location: str | None, rule: EventRule,
-) -> Path:  # fmt: skip
+def _report(
+    found: Sequence[Event], fluxes: xr.Dataset, window: tuple[str, str], created: str, where: str, search: Survey
+) -> dict[str, Any]:
     from particleflux.products import scoreboard
 
-    satellite = str(fluxes.attrs.get("satellite", ""))
-    where = location or ("earth" if satellite.startswith("GOES") else None)
-    if where is None:
-        refuse("--location", "expected one for --scoreboard: the spectra do not say where; give such as earth or mars")
-    level = found[0].threshold if found else (rule.threshold or 10.0)
-    report = scoreboard(
+    about = {name: str(fluxes.attrs.get(name, "")) for name in ("satellite", "instrument")}
+    return scoreboard(
         found, window=window, issue_time=created, location=where, energy=float(fluxes["threshold"].item()),
-        threshold=level, observatory=satellite, instrument=str(fluxes.attrs.get("instrument", "")), mode="historical",
+        threshold=search.threshold, observatory=about["satellite"], instrument=about["instrument"],
+        species=str(fluxes.attrs.get("species", "proton")), mode="historical", coverage=search.coverage,
     )  # fmt: skip
-    return write_json_document(report, path)
 
 
-def _show(found: Sequence[Event]) -> None:
-    titles = ("onset (UTC)", "peak (UTC)", "end (UTC)", "peak (pfu)", "fluence (cm-2 sr-1)", "S")
+def _say_limits(search: Survey, *, with_report: bool) -> None:
+    from particleflux.products.scoreboard import LEAST_COVERAGE
+
+    if search.threshold_source != "given":
+        named = {"quiet detections": "of quiet time", "quiet limits": "of its upper limits: quiet time has only these"}
+        say(f"threshold {search.threshold:.4g} cm-2 s-1 sr-1, {named[search.threshold_source]}")
+    if search.coverage < 1:
+        left_out = (
+            f"; samples not to be trusted left out in {search.doubtful_share:.1%}" if search.doubtful_share else ""
+        )
+        say(f"{search.coverage:.1%} of the time has data{left_out}")
+    if with_report and search.coverage < LEAST_COVERAGE:
+        say("too little data for an all-clear: the report has none")
+
+
+def _show(found: Sequence[Event], unit: str) -> None:
+    titles = ("onset (UTC)", "peak (UTC)", "end (UTC)", f"peak ({unit})", "fluence (cm-2 sr-1)", "S")
     rows = [
         (_minute(one.onset.value), _minute(one.peak_time.value), _minute(one.end.value), f"{one.peak.value:.4g}",
          f"{one.fluence.value:.3g}", "-" if one.s_scale.value is None else f"S{one.s_scale.value}")

@@ -25,7 +25,11 @@ class Span(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one curve says about an event; indices of points, flux, and fluence in flux times seconds."""
+    """What one curve says about an event; indices of points, flux, and fluence in flux times seconds.
+
+    In `floor`, a fluence too, points at which nothing was detected count nothing. `is_seen` is false where the curve
+    shows no event, and was read over the time of the known one.
+    """
 
     first: int
     last: int
@@ -33,6 +37,8 @@ class Reading(NamedTuple):
     peak: float
     peak_at: int
     fluence: float
+    floor: float
+    is_seen: bool = True
 
 
 def regular_grid(time: Times, every: str) -> tuple[Times, npt.NDArray[np.intp], float]:
@@ -139,7 +145,7 @@ def detect(flux: Array, threshold: float, points: int, dwell: int, is_limit: Fla
     return spans
 
 
-def read_span(flux: Array, span: Span, step: float) -> Reading:
+def read_span(flux: Array, span: Span, step: float, is_limit: Flags) -> Reading:
     """Read peak and fluence off a curve between two points.
 
     Parameters
@@ -150,30 +156,36 @@ def read_span(flux: Array, span: Span, step: float) -> Reading:
         The points.
     step : float
         Length of a point, s.
+    is_limit : ndarray of bool, shape (point,)
+        As in `detect`. They make no peak.
 
     Returns
     -------
     Reading
         Peak NaN where no point is there.
     """
-    part = flux[span.first : span.last + 1]
+    rows = slice(span.first, span.last + 1)
+    part, limit = flux[rows], is_limit[rows]
     finite = np.flatnonzero(np.isfinite(part))
     if not len(finite):
-        return Reading(span.first, span.last, span.is_over, np.nan, span.first, np.nan)
-    peak_at = int(finite[np.argmax(part[finite])])
+        return Reading(span.first, span.last, span.is_over, np.nan, span.first, np.nan, np.nan)
+    detected = finite[~limit[finite]]
+    peak_at = int(detected[np.argmax(part[detected])]) if len(detected) else 0
+    peak = float(part[peak_at]) if len(detected) else np.nan
     everywhere = np.arange(len(part))
     if (part[finite] > 0).all():
         bridged = np.exp(np.interp(everywhere, finite, np.log(part[finite])))
     else:
         bridged = np.interp(everywhere, finite, part[finite])
-    return Reading(
-        span.first, span.last, span.is_over, float(part[peak_at]), span.first + peak_at, float(bridged.sum() * step)
-    )
+    # A bridge to a limit fades on its way there.
+    counted = bridged * np.interp(everywhere, finite, np.where(limit[finite], 0.0, 1.0))
+    fluence, floor = (float(values.sum() * step) for values in (bridged, counted))
+    return Reading(span.first, span.last, span.is_over, peak, span.first + peak_at, fluence, floor)
 
 
 def read_curve(
     flux: Array, nominal: Span, window: slice, threshold: float, rule: tuple[int, int], is_limit: Flags, step: float
-) -> Reading | None:
+) -> Reading:
     """Find a known event in another curve: a bound or a draw.
 
     Parameters
@@ -195,8 +207,9 @@ def read_curve(
 
     Returns
     -------
-    Reading or None
-        From the first to the last of its events that overlap the known one; None where there is none.
+    Reading
+        From the first to the last of its events that overlap the known one; where there is none, what the curve holds
+        over the time of the known one, with `is_seen` false.
     """
     begin = window.start
     spans = [
@@ -205,7 +218,7 @@ def read_curve(
     ]
     spans = [span for span in spans if span.first <= nominal.last and span.last >= nominal.first]
     if not spans:
-        return None
+        return read_span(flux, nominal, step, is_limit)._replace(is_seen=False)
     # An event at the end of the window is over where the known one is: the next begins there.
     is_over = spans[-1].is_over or window.stop < len(flux)
-    return read_span(flux, Span(spans[0].first, spans[-1].last, is_over), step)
+    return read_span(flux, Span(spans[0].first, spans[-1].last, is_over), step, is_limit)

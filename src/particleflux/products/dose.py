@@ -12,6 +12,7 @@ import xarray as xr
 
 from particleflux.errors import DataError, MissingDataError
 from particleflux.names import require
+from particleflux.products.doubt import find_doubtful, find_limits
 
 Array = npt.NDArray[np.float64]
 
@@ -52,6 +53,10 @@ def dose_behind_aluminium(
     to about 0.02 only, and grows behind thick walls. Below the first energy nothing is added: protons that stop in
     the first tenths of a millimetre are left out. SHIELDOSE-2's own example spectra, which spacepy sets, are replaced.
 
+    Samples below detection are limits: they count in the upper ends of the intervals only. Samples whose flux cannot be
+    trusted (flagged as extrapolated, or assessed as made by the other species or outside the validity of the method)
+    are left out, as those with NaN are.
+
     The intervals are those of whole spectra: of the joint draws where the spectra hold them, each draw taken as one
     history through time, else of the bounds: errors of all times and energies fully correlated.
 
@@ -75,7 +80,8 @@ def dose_behind_aluminium(
     -------
     Dataset, dims (depth,)
         `dose` in rad (silicon) with its bounds as far as they are known, `dose_gray` in Gy, `extrapolated_share`;
-        `fluence` (energy) in cm-2 MeV-1 from all sides; attributes `geometry`, `nuclear`, `measured_time` (s).
+        `fluence` (energy) in cm-2 MeV-1 from all sides; attributes `geometry`, `nuclear`, `measured_time` (s), and of
+        all samples `limit_share` (below detection) and `doubtful_share` (left out as not to be trusted).
 
     Raises
     ------
@@ -98,39 +104,52 @@ def dose_behind_aluminium(
     spectra = spectra.sortby("energy")
     energy = spectra["energy"].to_numpy().astype(np.float64)
     seconds = _exposures(spectra)
-    usable = spectra["flux"].notnull().all("energy").to_numpy() & np.isfinite(seconds)
+    whole = spectra["flux"].notnull().all("energy").to_numpy() & np.isfinite(seconds)
+    doubtful = whole & find_doubtful(spectra)
+    usable = whole & ~doubtful
+    limits = usable & find_limits(spectra)
     if not usable.any():
-        msg = f"found no whole spectrum in {len(usable)} samples, expected one or more; give other data"
+        msg = (
+            f"found no whole spectrum in {len(usable)} samples ({doubtful.sum()} left out, because their flux cannot "
+            "be trusted), expected one or more; give other data"
+        )
         raise MissingDataError(msg)
     weights = np.where(usable, seconds, 0.0)
     if interpolate_gaps:
         time = spectra["time"].to_numpy()
         span = float((time[-1] - time[0]) / np.timedelta64(1, "s")) + float(seconds[-1])
         weights = weights * max(1.0, span / weights.sum())
-    fluences = {
-        name: _fluence(spectra[name], weights, usable)
-        for name in ("flux", "flux_sample", *(f"flux{suffix}" for suffix in _BOUNDS))
-        if name in spectra
-    }
     settings = (thickness, GEOMETRIES[geometry], NUCLEAR[nuclear], highest_energy)
-    best, within = (_dose(fluences["flux"], energy, *settings, only_measured=only) for only in (False, True))
+    # Where nothing was detected there may be nothing: a limit counts in the upper ends only.
+    detected = np.where(limits, 0.0, weights)
+    fluence = _fluence(spectra["flux"], detected, usable)
+    best, within = (_dose(fluence, energy, *settings, only_measured=only) for only in (False, True))
     doses = {"": best}
-    if "flux_sample" in fluences:
-        drawn = np.stack([_dose(one, energy, *settings) for one in fluences["flux_sample"]])
-        doses = {suffix: np.quantile(drawn, level, axis=0) for suffix, level in _QUANTILES.items()}
+    if "flux_sample" in spectra:
+        drawn = {"lower": _drawn(spectra["flux_sample"], detected, usable, energy, settings)}
+        drawn["upper"] = (
+            _drawn(spectra["flux_sample"], weights, usable, energy, settings) if limits.any() else drawn["lower"]
+        )
+        doses = {
+            suffix: np.quantile(drawn["upper" if "upper" in suffix else "lower"], level, axis=0)
+            for suffix, level in _QUANTILES.items()
+        }
     else:
         for suffix in _BOUNDS:
-            if f"flux{suffix}" in fluences:
-                doses[suffix] = _dose(fluences[f"flux{suffix}"], energy, *settings)
+            if f"flux{suffix}" in spectra:
+                counted = weights if "upper" in suffix else detected
+                doses[suffix] = _dose(_fluence(spectra[f"flux{suffix}"], counted, usable), energy, *settings)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(best > 0, np.clip(1.0 - within / best, 0.0, 1.0), np.nan)
-    return _label(doses, share, fluences["flux"], energy, thickness).assign_attrs(
+    return _label(doses, share, fluence, energy, thickness).assign_attrs(
         geometry=geometry,
         nuclear=nuclear,
         detector="silicon",
         highest_energy=highest_energy,
         measured_time=float(weights.sum()),
         n_samples=int(usable.sum()),
+        limit_share=float(limits.mean()),
+        doubtful_share=float(doubtful.mean()),
         dose_method="SHIELDOSE-2 2.10 (spacepy)",
     )
 
@@ -173,6 +192,13 @@ def _fluence(flux: xr.DataArray, weights: Array, usable: npt.NDArray[np.bool_]) 
     # Omnidirectional, cm-2 MeV-1; dims (energy,) or (sample, energy).
     values = flux.transpose("time", ..., "energy").to_numpy()[usable]
     return np.asarray(4.0 * np.pi * np.tensordot(weights[usable], values, axes=(0, 0)))
+
+
+def _drawn(
+    draws: xr.DataArray, weights: Array, usable: npt.NDArray[np.bool_], energy: Array,
+    settings: tuple[Array, int, int, float],
+) -> Array:  # fmt: skip
+    return np.stack([_dose(one, energy, *settings) for one in _fluence(draws, weights, usable)])
 
 
 def _dose(

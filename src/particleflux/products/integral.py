@@ -53,7 +53,7 @@ def integral_flux(spectra: xr.Dataset, thresholds: Sequence[float] = THRESHOLDS)
     Dataset, dims (time, threshold[, sample])
         `integral_flux` in cm-2 s-1 sr-1 (pfu), its bounds as far as they are known, `integral_flux_sample` where the
         spectra hold draws, `extrapolated_share` (what lies above the last energy, share of the integral; NaN where
-        `integral_flux` was in the spectra already), `quality` and coordinates of the spectra. Attribute
+        `integral_flux` was in the spectra already), `quality`, `assessment` and coordinates of the spectra. Attribute
         `integral_method`.
 
     Raises
@@ -86,7 +86,7 @@ def integral_flux(spectra: xr.Dataset, thresholds: Sequence[float] = THRESHOLDS)
     result["extrapolated_share"].attrs = {
         "units": "1", "long_name": "share of the integral flux above the last energy of the spectrum"
     }  # fmt: skip
-    for name in ("quality", "exposure"):
+    for name in ("quality", "assessment", "exposure"):
         if name in spectra:
             result[name] = spectra[name]
     kept = ("instrument", "satellite", "species", "method", "model", "model_sha256", "source_files", "energies",

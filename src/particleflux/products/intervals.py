@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from particleflux.products.detection import Reading, Span, read_span
+from particleflux.products.detection import Reading, Span
 from particleflux.products.integral import BOUNDS
 
 Array = npt.NDArray[np.float64]
@@ -55,6 +55,8 @@ class Curves:
         Joint draws.
     is_limit : ndarray of bool, shape (point,)
         Where nothing was detected.
+    is_doubtful : ndarray of bool, shape (point,)
+        Where a sample was left out because its flux cannot be trusted.
     """
 
     time: npt.NDArray[np.datetime64]
@@ -63,6 +65,7 @@ class Curves:
     bounds: dict[str, Array]
     draws: Array | None
     is_limit: npt.NDArray[np.bool_]
+    is_doubtful: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,16 @@ class Teller:
         The series.
     span : Span
         The event in the best values.
-    sampled : sequence of Reading or None, or None
+    sampled : sequence of Reading or None
         What each draw says, where there are draws.
-    bounds : dict of Reading or None
+    bounds : dict of Reading
         What each bound says.
     """
 
     curves: Curves
     span: Span
-    sampled: Sequence[Reading | None] | None
-    bounds: dict[str, Reading | None]
+    sampled: Sequence[Reading] | None
+    bounds: dict[str, Reading]
 
     def number(self, name: str, value: float) -> Interval:
         """Give peak, fluence or duration, which grow with the flux.
@@ -129,8 +132,14 @@ class Teller:
         return format_instant(self.curves.time[index])
 
     def _end(self, name: str, suffix: str, curve: str) -> float | None:
+        # A curve that shows no event has no onset, but what it holds over the time of the known one counts: without
+        # it the lower ends would be those of the curves that happen to be high.
+        needs_event = name not in ("peak", "fluence")
+        # Where nothing was detected there may be nothing: a limit counts in the upper ends only.
+        field = "floor" if name == "fluence" and suffix.startswith("lower") else name
         if self.sampled is not None:
-            values = [_read(one, name, self.curves.step) for one in self.sampled if one is not None]
+            read = [_read(one, field, self.curves.step) for one in self.sampled if one.is_seen or not needs_event]
+            values = [value for value in read if np.isfinite(value)]
             if not values:
                 return None
             if name in ("first", "last", "peak_at"):  # a point, not a place between two: the outer one
@@ -138,15 +147,11 @@ class Teller:
                 place = BOUNDS[f"_{suffix}"] * (len(values) - 1)
                 return sorted(values)[int(np.floor(place) if low else np.ceil(place))]
             return float(np.quantile(values, BOUNDS[f"_{suffix}"]))
-        if curve not in self.bounds:
+        reading = self.bounds.get(curve)
+        if reading is None or (needs_event and not reading.is_seen):
             return None
-        reading = self.bounds[curve]
-        if reading is None:
-            if name not in ("peak", "fluence"):
-                return None
-            # The bound makes no event of it: what it holds over the time of the known one.
-            reading = read_span(self.curves.bounds[curve], self.span, self.curves.step)
-        return _read(reading, name, self.curves.step)
+        value = _read(reading, field, self.curves.step)
+        return value if np.isfinite(value) else None
 
 
 def independent_fluence(curves: Curves, span: Span, value: float) -> Interval:
@@ -159,7 +164,7 @@ def independent_fluence(curves: Curves, span: Span, value: float) -> Interval:
     span : Span
         The event in the best values.
     value : float
-        Its fluence.
+        Its fluence, in which limits count nothing.
 
     Returns
     -------
@@ -167,7 +172,8 @@ def independent_fluence(curves: Curves, span: Span, value: float) -> Interval:
         Between the same two points.
     """
     rows = slice(span.first, span.last + 1)
-    best = curves.best[rows]
+    limit = curves.is_limit[rows]
+    best = np.where(limit, 0.0, curves.best[rows])
     ends: list[float | None] = []
     for suffix in _SUFFIXES:
         if curves.draws is not None:
@@ -177,6 +183,8 @@ def independent_fluence(curves: Curves, span: Span, value: float) -> Interval:
         else:
             ends.append(None)
             continue
+        if suffix.startswith("lower"):
+            bound = np.where(limit, 0.0, bound)
         half = float(np.sqrt(np.nansum((bound - best) ** 2)) * curves.step)
         ends.append(max(0.0, value - half) if suffix.startswith("lower") else value + half)
     return Interval(float(value), *ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,13 @@ from particleflux.errors import DataError, MissingDataError
 from particleflux.products.quiet import Window, find_quiet_window
 
 Array = npt.NDArray[np.float64]
+
+
+class Level(NamedTuple):
+    """Flux that makes an event, cm-2 s-1 sr-1, and where it comes from."""
+
+    threshold: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,19 @@ class EventRule:
         """
         return cls(threshold=None, n_sigma=n_sigma, quiet=quiet, keep_duration=False)
 
-    def level(self, time: npt.NDArray[np.datetime64], flux: Array) -> float:
+    def level(
+        self,
+        time: npt.NDArray[np.datetime64],
+        flux: Array,
+        *,
+        is_limit: npt.NDArray[np.bool_] | None = None,
+        upper95: Array | None = None,
+    ) -> Level:
         """Give the threshold for a series.
+
+        The quiet level is that of the points at which something was detected: at the others the best value is what
+        the method assumed beforehand. Where quiet time has fewer than ten such points, the level is the median of the
+        upper 95 % bounds of the limits, with no deviations added: only what is above it differs from quiet time.
 
         Parameters
         ----------
@@ -115,11 +134,15 @@ class EventRule:
             Rising instants.
         flux : ndarray, shape (time,)
             Integral flux; NaN is missing.
+        is_limit : ndarray of bool, shape (time,), optional
+            Points at which nothing was detected.
+        upper95 : ndarray, shape (time,), optional
+            Upper 95 % bounds.
 
         Returns
         -------
-        float
-            Flux in cm-2 s-1 sr-1.
+        Level
+            Flux in cm-2 s-1 sr-1; source `given`, `quiet detections` or `quiet limits`.
 
         Raises
         ------
@@ -129,19 +152,33 @@ class EventRule:
             If the quiet level is not positive.
         """
         if self.threshold is not None:
-            return self.threshold
-        start, stop = self.quiet or find_quiet_window(time, flux, length=self.quiet_length)
-        values = flux[(time >= start) & (time < stop)]
-        values = values[np.isfinite(values)]
-        if len(values) < 10:
-            msg = f"quiet time {start} to {stop}: found {len(values)} measurements, expected ten or more; give another"
-            raise MissingDataError(msg)
-        mean, deviation = float(values.mean()), float(values.std(ddof=1))
-        level = self.factor * mean if self.factor is not None else mean + (self.n_sigma or 0.0) * deviation
+            return Level(self.threshold, "given")
+        limit = np.zeros(len(flux), dtype=bool) if is_limit is None else is_limit
+        # A limit is as quiet as can be, whatever its best value.
+        counted = np.where(limit & np.isfinite(flux), 0.0, flux)
+        start, stop = self.quiet or find_quiet_window(time, counted, length=self.quiet_length)
+        inside = (time >= start) & (time < stop) & np.isfinite(flux)
+        values = flux[inside & ~limit]
+        if len(values) >= 10:
+            mean, deviation = float(values.mean()), float(values.std(ddof=1))
+            level = self.factor * mean if self.factor is not None else mean + (self.n_sigma or 0.0) * deviation
+            source = "quiet detections"
+        else:
+            bounds = np.full(0, np.nan) if upper95 is None else upper95[inside & limit]
+            bounds = bounds[np.isfinite(bounds)]
+            if len(bounds) < 10:
+                msg = (
+                    f"quiet time {start} to {stop}: found {len(values)} measurements and {len(bounds)} upper limits, "
+                    "expected ten or more of either; give another"
+                )
+                raise MissingDataError(msg)
+            mean = float(np.median(bounds))
+            level = self.factor * mean if self.factor is not None else mean
+            source = "quiet limits"
         if level <= 0:
             msg = f"quiet time {start} to {stop}: its mean flux of {mean:g} makes no threshold; give --threshold"
             raise DataError(msg)
-        return level
+        return Level(level, source)
 
     def in_points(self, step: np.timedelta64) -> tuple[int, int]:
         """Give `points` and `dwell` as numbers of points.

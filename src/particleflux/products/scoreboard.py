@@ -16,6 +16,8 @@ LOCATIONS = (
 )  # fmt: skip
 MODES = ("forecast", "historical", "nowcast", "simulated_realtime_forecast")
 SPECIES = ("electron", "proton", "helium", "helium3", "helium4", "oxygen", "iron", "ion")
+#: Least share of a window with data for it to be called clear.
+LEAST_COVERAGE = 0.5
 _PFU, _FLUENCE = "pfu", "cm^-2"
 
 
@@ -33,6 +35,7 @@ def scoreboard(
     mode: str = "nowcast",
     short_name: str = "particleflux",
     spase_id: str = "",
+    coverage: float = 1.0,
 ) -> dict[str, Any]:
     """Write events as a submission to CCMC's SEP Scoreboard.
 
@@ -40,7 +43,8 @@ def scoreboard(
     energy channel of a file. `peak_intensity` and `peak_intensity_max` are those of the strongest event; bounds of the
     68 % interval are given as values, not as differences. Fluences are those from all sides, 4 pi times the
     directional one, as the validation of the Scoreboard takes them; the list runs beside `event_lengths`, and what
-    has no end yet has none there. `all_clear_boolean` is false where an event is in the window.
+    has no end yet has none there. `all_clear_boolean` is false where an event is in the window; where none was found
+    but less than half of the window was seen, `all_clear` is left out: no data are no all-clear.
 
     Parameters
     ----------
@@ -66,6 +70,8 @@ def scoreboard(
         Name on the Scoreboard, 30 characters at most.
     spase_id : str
         Registered address of the model's description; empty is left out.
+    coverage : float
+        Share of the window with data, 0 to 1, as `survey` gives it.
 
     Returns
     -------
@@ -75,7 +81,8 @@ def scoreboard(
     Raises
     ------
     DataError
-        If location, mode, species or name is none the format takes, or an event is of another energy.
+        If location, mode, species or name is none the format takes, an event is of another energy, or the coverage is
+        no share.
 
     References
     ----------
@@ -88,6 +95,9 @@ def scoreboard(
         if found not in known:
             msg = f"scoreboard: found {name} {found!r}, which the format does not take; give one of {', '.join(known)}"
             raise DataError(msg)
+    if not 0.0 <= coverage <= 1.0:
+        msg = f"scoreboard: found coverage {coverage:g}, expected a share from 0 to 1; correct it"
+        raise DataError(msg)
     if not 1 <= len(short_name) <= 30:
         msg = f"scoreboard: found a short name of {len(short_name)} characters, expected 1 to 30; shorten it"
         raise DataError(msg)
@@ -103,8 +113,10 @@ def scoreboard(
         "species": species,
         "location": location,
         "prediction_window": {"start_time": window[0], "end_time": window[1]},
-        "all_clear": {"all_clear_boolean": not events, "threshold": threshold, "threshold_units": _PFU},
     }
+    if events or coverage >= LEAST_COVERAGE:
+        clear = {"all_clear_boolean": not events, "threshold": threshold, "threshold_units": _PFU}
+        forecast["all_clear"] = clear
     if events:
         strongest = max(events, key=lambda event: _number(event.peak.value))
         forecast["peak_intensity"] = _intensity(strongest)
