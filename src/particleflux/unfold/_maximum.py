@@ -37,7 +37,7 @@ _APART = 0.25
 _DIFFERENCE = 1e-4
 # Both starts are followed for some steps, the better one until a step promises less than this in ln L.
 _FIRST_STEPS = 6
-_STEPS = 120
+_STEPS = 300
 _ENOUGH = 1e-4
 #: A fit whose next step still promises more than this has not converged.
 UNFINISHED = 1e-2
