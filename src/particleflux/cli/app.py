@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +54,29 @@ def command_line() -> str:
         Program and arguments, quoted where needed.
     """
     return shlex.join([PROGRAM, *_arguments])
+
+
+@contextlib.contextmanager
+def training_extra() -> Iterator[None]:
+    """Say what to install where an import inside needs torch or onnx, and neither is there.
+
+    Yields
+    ------
+    None
+        Once.
+
+    Raises
+    ------
+    ParticleFluxError
+        If the extra `train` is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] not in {"torch", "onnx"}:
+            raise
+        msg = f"training needs {error.name}, which is not installed; install particleflux[train]"
+        raise ParticleFluxError(msg) from error
 
 
 def show_files(*files: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from particleflux.cli.app import InstrumentOption, Quiet, app, command_line, show_files, train_app
+from particleflux.cli.app import InstrumentOption, Quiet, app, command_line, show_files, train_app, training_extra
 from particleflux.cli.terminal import PROGRAM, progress_line, say
 from particleflux.errors import ParticleFluxError
 
@@ -33,14 +33,9 @@ def train_spectra(
 
     Needs torch, which the extra `train` of this package installs.
     """
-    try:
+    with training_extra():
         from particleflux.train.spectra import TrainingSettings
         from particleflux.train.spectra import train_spectra as run
-    except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] not in {"torch", "onnx"}:
-            raise
-        msg = f"training needs {error.name}, which is not installed; install particleflux[train]"
-        raise ParticleFluxError(msg) from error
     from particleflux.instruments import load_instrument
 
     given: dict[str, Any] = {

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from particleflux.cli.app import InstrumentOption, Quiet, command_line, show_files, train_app
+from particleflux.cli.app import InstrumentOption, Quiet, command_line, show_files, train_app, training_extra
 from particleflux.cli.inputs import refuse
 from particleflux.cli.terminal import progress_line
-from particleflux.errors import ParticleFluxError
 
 
 @train_app.command("npe")
@@ -38,14 +37,9 @@ def train_npe(
 
     Needs torch, which the extra `train` of this package installs.
     """
-    try:
+    with training_extra():
         from particleflux.train.npe import NpeSettings
         from particleflux.train.npe import train_npe as run
-    except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] not in {"torch", "onnx"}:
-            raise
-        msg = f"training needs {error.name}, which is not installed; install particleflux[train]"
-        raise ParticleFluxError(msg) from error
     from particleflux.artefact import check_destination
     from particleflux.instruments import load_instrument
     from particleflux.response import SPECIES

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from particleflux.cli.app import Quiet, command_line, show_files, train_app
+from particleflux.cli.app import Quiet, command_line, show_files, train_app, training_extra
 from particleflux.cli.inputs import refuse
 from particleflux.cli.terminal import progress_line, say
-from particleflux.errors import ParticleFluxError
 
 
 @train_app.command("forecast")
@@ -39,14 +38,9 @@ def train_forecast(
 
     Needs torch, which the extra `train` of this package installs.
     """
-    try:
+    with training_extra():
         from particleflux.train.forecast import INPUTS, SUGGESTED, ForecastSettings
         from particleflux.train.forecast import train_forecast as run
-    except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] not in {"torch", "onnx"}:
-            raise
-        msg = f"training needs {error.name}, which is not installed; install particleflux[train]"
-        raise ParticleFluxError(msg) from error
     from particleflux.artefact import check_destination
     from particleflux.history import open_history, training_only
 
