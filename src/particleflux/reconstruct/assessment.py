@@ -21,8 +21,8 @@ LEAST_FIT_PROBABILITY = 0.01
 MOST_LEVEL_ERROR = 0.05
 #: Share of the net counts that the other species makes: from here two species are mixed; from here it dominates.
 MIXED_SHARE, OTHER_SHARE = 0.1, 0.5
-#: Standard deviations by which the other species must be seen. On quiet hours of October 2023 and May 2024 three
-#: were exceeded in 3 of 1019, four in one.
+#: Standard deviations by which the other species must be seen. Set on quiet hours of October 2023 and May
+#: 2024, in which chance alone hardly ever reaches it.
 LEAST_SIGNIFICANCE = 4.0
 #: Index of the reference electron spectrum.
 ELECTRON_INDEX = 3.0
